@@ -1,0 +1,94 @@
+/** A JSON value, as labels may hold. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
+
+/** One instance of a service as synapse sees it. Everything in it came from a registry and is only trusted as data. */
+export interface ServiceInstance {
+  /** The registering nerve's `instance_id`, or '' when the registration names none. */
+  readonly name: string
+  readonly host: string
+  readonly port: number
+  readonly weight?: number
+  readonly haproxyServerOptions?: string
+  /** HAProxy's numeric server id when the instance brings one (`haproxy_server_id`; default servers and state files only). */
+  readonly haproxyServerId?: number
+  readonly labels?: Readonly<Record<string, Json>>
+  /** The sequence number of the znode's name; leader election compares it. */
+  readonly sequence?: number
+}
+
+/**
+ * What nerve publishes. The key order of the JSON and the type of `port` are part of the contract with a fleet that
+ * compares bytes (Airbnb nerve 0.9.7, reference airbnb.md 2.8).
+ */
+export interface InstancePayload {
+  readonly host: string
+  readonly port: number | string
+  readonly name: string
+  readonly weight?: number | undefined
+  readonly haproxyServerOptions?: Json | undefined
+  readonly labels?: Readonly<Record<string, Json>> | undefined
+}
+
+/** Compact JSON: host, port, name, then weight, haproxy_server_options and labels if given. */
+export function encodePayload(payload: InstancePayload): string {
+  return JSON.stringify({
+    host: payload.host,
+    port: payload.port,
+    name: payload.name,
+    weight: payload.weight,
+    haproxy_server_options: payload.haproxyServerOptions,
+    labels: payload.labels,
+  })
+}
+
+/** A registration that could be read, or why not: one bad znode is named and left out, it never stops the others. */
+export type DecodedInstance =
+  | { readonly ok: true; readonly instance: ServiceInstance }
+  | { readonly ok: false; readonly reason: string }
+
+/** Reads nerve's JSON. Unknown keys are ignored, so newer nerves may add some. */
+export function decodePayload(json: string): DecodedInstance {
+  let value: unknown
+  try {
+    value = JSON.parse(json)
+  } catch {
+    return { ok: false, reason: 'not JSON' }
+  }
+  if (!isRecord(value)) return { ok: false, reason: 'not a JSON object' }
+  const { host, port, name, weight, haproxy_server_options: options, labels } = value
+  if (typeof host !== 'string' || !HOST.test(host))
+    return { ok: false, reason: 'host is missing or not a host name or address' }
+  const portNumber = decodePort(port)
+  if (portNumber === undefined) return { ok: false, reason: 'port is missing or not 1 to 65535' }
+  if (name !== undefined && name !== null && typeof name !== 'string')
+    return { ok: false, reason: 'name is not a string' }
+  if (name && !NAME.test(name)) return { ok: false, reason: 'name has characters that HAProxy does not allow' }
+  return {
+    ok: true,
+    instance: {
+      name: name ?? '',
+      host,
+      port: portNumber,
+      ...(isWeight(weight) ? { weight } : {}),
+      ...(typeof options === 'string' && options.trim() !== '' ? { haproxyServerOptions: options } : {}),
+      ...(isRecord(labels) ? { labels: labels as Record<string, Json> } : {}),
+    },
+  }
+}
+
+// HAProxy's own limits: a server name takes [A-Za-z0-9_.:-], an address no white space or '#'. Length: RFC 1035's 253.
+const HOST = /^(?:[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}|[0-9A-Fa-f:.]{2,45}(?:%[A-Za-z0-9]+)?)$/
+const NAME = /^[A-Za-z0-9_.:-]{1,255}$/
+
+function decodePort(value: unknown): number | undefined {
+  const port = typeof value === 'string' && /^\d{1,5}$/.test(value) ? Number(value) : value
+  return typeof port === 'number' && Number.isInteger(port) && port >= 1 && port <= 65535 ? port : undefined
+}
+
+function isWeight(value: unknown): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

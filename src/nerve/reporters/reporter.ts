@@ -1,0 +1,51 @@
+import type * as z from 'zod'
+import type { Clock } from '../../core/clock.ts'
+import type { Logger } from '../../core/log.ts'
+import type { Metrics } from '../../core/metrics.ts'
+import type { InstancePayload } from '../../core/service-instance.ts'
+import type { SessionPool } from '../../zookeeper/zookeeper.ts'
+
+/** What the registry shall say of a service. */
+export type Registration = { readonly kind: 'present'; readonly payload: InstancePayload } | { readonly kind: 'absent' }
+
+/** What a reporter may need beside its options. */
+export interface ReporterContext {
+  readonly service: string
+  readonly clock: Clock
+  readonly log: Logger
+  readonly metrics: Metrics
+  /** Shared ZooKeeper sessions, one per ensemble and credentials. */
+  readonly sessions: SessionPool
+  /** Ask for another `reconcile`: the registration was lost, or the registry can be reached again. */
+  readonly onDisturbed: () => void
+}
+
+/** Keeps one registration. */
+export interface Reporter {
+  /** Makes the registry say `desired`; rejects when it could not. Safe to call again with the same value; never called twice at once. */
+  reconcile(desired: Registration, signal: AbortSignal): Promise<void>
+  /** What the status page shows, e.g. the path of the znode. */
+  state(): Readonly<Record<string, unknown>>
+  /** Lets go of sessions and listeners. Does not de-register: the caller reconciles to `absent` first if it wants that. */
+  close(): Promise<void>
+}
+
+/** A reporter type: its options and how to make a reporter of them. */
+export interface ReporterType<Options = unknown> {
+  /** The `reporter_type` in the configuration. */
+  readonly type: string
+  readonly description: string
+  /** The service keys that belong to this reporter, e.g. `zk_hosts`. */
+  readonly options: z.ZodObject
+  create(context: ReporterContext, options: Options): Reporter
+}
+
+/** Gives a reporter type its option types from its schema. */
+export function defineReporter<Shape extends z.ZodRawShape>(reporter: {
+  readonly type: string
+  readonly description: string
+  readonly options: z.ZodObject<Shape>
+  create(context: ReporterContext, options: z.output<z.ZodObject<Shape>>): Reporter
+}): ReporterType {
+  return reporter as unknown as ReporterType
+}

@@ -1,0 +1,60 @@
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
+import { once } from 'node:events'
+
+/** A server or daemon under test. Its output is kept, and it never outlives the test process. */
+export class Child {
+  readonly name: string
+  readonly process: ChildProcess
+  /** stdout and stderr, in the order in which they arrived. */
+  output = ''
+
+  constructor(name: string, command: string, args: readonly string[], options: SpawnOptions = {}) {
+    this.name = name
+    this.process = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options })
+    running.add(this)
+    for (const stream of [this.process.stdout, this.process.stderr]) {
+      stream?.setEncoding('utf8').on('data', (chunk: string) => {
+        this.output += chunk
+      })
+    }
+    this.process.on('error', (error) => {
+      this.output += `${error.message}\n`
+    })
+    this.process.on('exit', () => running.delete(this))
+  }
+
+  get pid(): number {
+    if (this.process.pid === undefined) throw new Error(`${this.name} did not start:\n${this.output}`)
+    return this.process.pid
+  }
+
+  get exited(): boolean {
+    return this.process.exitCode !== null || this.process.signalCode !== null
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.process.kill(signal)
+  }
+
+  /** Resolves with the exit status, or the signal's name. */
+  async exit(): Promise<number | NodeJS.Signals> {
+    if (!this.exited) await once(this.process, 'exit')
+    return this.process.exitCode ?? this.process.signalCode ?? 0
+  }
+
+  /** SIGTERM, then SIGKILL after `graceMs`. */
+  async stop(graceMs = 5000): Promise<number | NodeJS.Signals> {
+    if (this.exited) return this.exit()
+    this.kill('SIGTERM')
+    this.kill('SIGCONT') // a frozen process does not see SIGTERM
+    const timer = setTimeout(() => this.kill('SIGKILL'), graceMs)
+    const status = await this.exit()
+    clearTimeout(timer)
+    return status
+  }
+}
+
+const running = new Set<Child>()
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
