@@ -33,7 +33,15 @@ export class SmartStackError extends Error {
 
 /** The sentence of an unknown thrown value, for a log line or a reason shown to an operator. Never throws. */
 export function messageOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
+  if (!(error instanceof Error)) return textOf(error)
   if (error instanceof AggregateError && error.message === '') return error.errors.map(messageOf).join('; ')
   return error.message === '' ? error.name : error.message
+}
+
+function textOf(value: unknown): string {
+  try {
+    return String(value)
+  } catch {
+    return Object.prototype.toString.call(value) // no prototype, or a toString that throws
+  }
 }

@@ -13,7 +13,16 @@ export interface LogOptions {
 /** A logger that writes JSON lines (or lines for people) to stderr, synchronously: the last line before an exit is never lost. */
 export async function createLogger({ name, level = 'info', pretty = false }: LogOptions): Promise<Logger> {
   const stream = pretty ? await prettyStream() : destination({ dest: 2, sync: true })
-  const base = pino({ name, level, base: { name }, timestamp: stdTimeFunctions.isoTime }, stream)
+  const base = pino(
+    {
+      level,
+      base: { name },
+      timestamp: stdTimeFunctions.isoTime,
+      // Words, not pino's numbers: an operator greps for warn. The pretty stream wants the numbers and writes words itself.
+      ...(pretty ? {} : { formatters: { level: (label: string) => ({ level: label }) } }),
+    },
+    stream,
+  )
   return wrap((severity, fields, message) => base[severity](fields, message))
 }
 

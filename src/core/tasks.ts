@@ -31,7 +31,8 @@ export async function runAll(
       await task.run(group.signal)
       if (!group.signal.aborted) fail(task.name, new SmartStackError('TASK_ENDED', `${task.name} ended by itself`))
     } catch (error) {
-      if (!signal.aborted || error !== signal.reason) fail(task.name, error)
+      const onlyStopped = group.signal.aborted && error === group.signal.reason
+      if (!onlyStopped) fail(task.name, error)
     }
   }
   await Promise.all(tasks.map(supervise))

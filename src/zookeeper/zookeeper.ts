@@ -59,6 +59,8 @@ export interface Session {
   readonly state: SessionState
   /** Counts sessions: rises by one each time a new session replaces a lost one. */
   readonly generation: number
+  /** The same object for all who share this session; what recipes keep per session hangs on it. Default: the session itself. */
+  readonly shared?: object
   /** Calls back on each change of state. The returned function unsubscribes. */
   subscribe(listener: (state: SessionState) => void): () => void
   /** Resolves once connected; rejects with signal.reason. */

@@ -1,4 +1,5 @@
 import type * as z from 'zod'
+import type { Clock } from '../../core/clock.ts'
 import type { Logger } from '../../core/log.ts'
 
 /** Where a check is aimed. */
@@ -13,6 +14,8 @@ export interface CheckContext {
   /** The check's deadline in ms. The runner enforces it; a check passes it to libraries that want a timeout of their own. */
   readonly timeoutMs: number
   readonly log: Logger
+  /** For checks whose phases have deadlines of their own. Default: the real clock. */
+  readonly clock?: Clock
 }
 
 /** A configured check. */
@@ -22,6 +25,10 @@ export interface Check {
    * Obeys `signal`, which aborts at the deadline, and leaves no socket, timer or listener behind.
    */
   run(signal: AbortSignal): Promise<void>
+  /** The deadline of a whole run in ms, when the options say more of it than `timeout` does (http: open, TLS and read). Default: `timeoutMs`. */
+  readonly deadlineMs?: number
+  /** What the run that is under way waits for, completing `no ... within 100 ms` when the deadline passes, e.g. `greeting from db:3306`. */
+  waitingFor?(): string
   /** Lets go of what outlives a run, e.g. a kept connection. Called once, when the check is replaced or nerve stops. */
   close?(): void
 }

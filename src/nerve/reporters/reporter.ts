@@ -2,6 +2,7 @@ import type * as z from 'zod'
 import type { Clock } from '../../core/clock.ts'
 import type { Logger } from '../../core/log.ts'
 import type { Metrics } from '../../core/metrics.ts'
+import type { ReconcileResult } from '../../core/reconcile-loop.ts'
 import type { InstancePayload } from '../../core/service-instance.ts'
 import type { SessionPool } from '../../zookeeper/zookeeper.ts'
 
@@ -14,6 +15,7 @@ export interface ReporterContext {
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: Metrics
+  readonly random: () => number
   /** Shared ZooKeeper sessions, one per ensemble and credentials. */
   readonly sessions: SessionPool
   /** Ask for another `reconcile`: the registration was lost, or the registry can be reached again. */
@@ -22,8 +24,11 @@ export interface ReporterContext {
 
 /** Keeps one registration. */
 export interface Reporter {
-  /** Makes the registry say `desired`; rejects when it could not. Safe to call again with the same value; never called twice at once. */
-  reconcile(desired: Registration, signal: AbortSignal): Promise<void>
+  /**
+   * Makes the registry say `desired`; rejects when it could not. Safe to call again with the same value; never called
+   * twice at once. The result may ask for another call, e.g. to renew a registration before its time to live ends.
+   */
+  reconcile(desired: Registration, signal: AbortSignal): Promise<ReconcileResult>
   /** What the status page shows, e.g. the path of the znode. */
   state(): Readonly<Record<string, unknown>>
   /** Lets go of sessions and listeners. Does not de-register: the caller reconciles to `absent` first if it wants that. */

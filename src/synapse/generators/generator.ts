@@ -1,3 +1,4 @@
+import type * as z from 'zod'
 import type { Clock } from '../../core/clock.ts'
 import type { Logger } from '../../core/log.ts'
 import type { Metrics } from '../../core/metrics.ts'
@@ -24,7 +25,9 @@ export interface GeneratorContext {
 }
 
 /** Makes a proxy or a file say what the backends are. */
-export interface Generator<Options> {
+export interface Generator<Options, TopOptions = unknown> {
+  /** Takes changed top-level options (a live edit). The next `reconcile` applies them; what does not depend on them is not touched. */
+  configure(options: TopOptions): void
   /**
    * Makes the world as `services` says, all of them in configuration order. Safe to call again with the same value; never
    * called twice at once. One service that cannot be applied does not stop the others.
@@ -34,4 +37,46 @@ export interface Generator<Options> {
   readonly tasks: readonly Task[]
   /** What the status page shows. */
   state(): Readonly<Record<string, unknown>>
+}
+
+/** A mistake that only shows when all services are seen together, e.g. one port used twice. */
+export interface ServiceProblem {
+  /** The service at fault: the later one in configuration order. */
+  readonly service: string
+  /** Where below the service's options for this generator, e.g. `['port']`. */
+  readonly path: readonly (string | number)[]
+  readonly message: string
+}
+
+/** A generator type: its options, at the top level and per service, and how to make a generator of them. */
+export interface GeneratorType<Options = unknown, ServiceOptions = unknown> {
+  /** The top-level key in the configuration, and the key of its part of each service. */
+  readonly type: string
+  readonly description: string
+  readonly options: z.ZodObject
+  readonly serviceOptions: z.ZodObject
+  /** Looks at all services at once. */
+  check?(
+    options: Options,
+    services: readonly { readonly name: string; readonly options: ServiceOptions }[],
+  ): readonly ServiceProblem[]
+  create(context: GeneratorContext, options: Options): Generator<ServiceOptions, Options>
+}
+
+/** Gives a generator type its option types from its schemas. */
+export function defineGenerator<Top extends z.ZodRawShape, PerService extends z.ZodRawShape>(generator: {
+  readonly type: string
+  readonly description: string
+  readonly options: z.ZodObject<Top>
+  readonly serviceOptions: z.ZodObject<PerService>
+  check?(
+    options: z.output<z.ZodObject<Top>>,
+    services: readonly { readonly name: string; readonly options: z.output<z.ZodObject<PerService>> }[],
+  ): readonly ServiceProblem[]
+  create(
+    context: GeneratorContext,
+    options: z.output<z.ZodObject<Top>>,
+  ): Generator<z.output<z.ZodObject<PerService>>, z.output<z.ZodObject<Top>>>
+}): GeneratorType {
+  return generator as unknown as GeneratorType
 }

@@ -19,6 +19,7 @@ export interface WatcherContext {
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: Metrics
+  readonly random: () => number
   readonly sessions: SessionPool
 }
 

@@ -16,6 +16,8 @@ export interface Server {
   /** Every other keyword, in the order in which both the file and `add server` carry them. */
   readonly options: readonly string[]
   readonly adminState: AdminState
+  /** Why HAProxy cannot be given this server at run time, e.g. a host name, which only a reload resolves. */
+  readonly reloadOnly?: string
 }
 
 /** One `backend` section that is ours. */
@@ -24,15 +26,19 @@ export interface Backend {
   readonly name: string
   readonly service: string
   readonly servers: readonly Server[]
-  /** Why HAProxy cannot change this backend's servers at run time; undefined when it can. */
+  /** Why HAProxy cannot add servers to this backend at run time; undefined when it can. Taking servers out always can. */
   readonly reloadOnly: string | undefined
+  /** The load-balancing algorithm is a static one: weights cannot be changed at run time either. Default false. */
+  readonly staticBalance?: boolean
+  /** Servers that stand in the user's own lines of this section. They are never touched. */
+  readonly fixedServers?: ReadonlySet<string>
 }
 
 /** What HAProxy shall be. */
 export interface DesiredState {
   /** The whole file. Equal state is equal bytes. */
   readonly configText: string
-  /** The file without the server lines of run-time backends: what can only be changed by a reload, by section header. */
+  /** The file without the server lines of our backends: what only a reload can change, by section header. */
   readonly structure: ReadonlyMap<string, string>
   readonly backends: ReadonlyMap<string, Backend>
 }
@@ -67,6 +73,26 @@ export type RuntimeCommand =
   | { readonly kind: 'set-weight'; readonly backend: string; readonly name: string; readonly weight: number }
   | { readonly kind: 'set-state'; readonly backend: string; readonly name: string; readonly state: AdminState }
   | { readonly kind: 'del-server'; readonly backend: string; readonly name: string }
+
+/**
+ * What the running worker was told about its servers, which HAProxy does not report: their options. Kept by the side that
+ * acts: filled when a worker starts with a file, and with each command that was confirmed (`ServerLedger`).
+ */
+export interface KnownServers {
+  get(backend: string, name: string): Server | undefined
+}
+
+/** A server that is in maintenance because its instance is gone. It is deleted late: see `deletions.ts`. */
+export interface Tombstone {
+  readonly backend: string
+  readonly name: string
+  /** When it was first seen in maintenance, in ms of the caller's clock. */
+  readonly since: number
+  /** Not to be tried before, in ms of the caller's clock. */
+  readonly nextTryAt: number
+  /** Deletions that HAProxy refused. */
+  readonly refusals: number
+}
 
 /** What has to be done, in the order: commands, file, reload. */
 export interface HaproxyPlan {

@@ -1,0 +1,100 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { messageOf, SmartStackError } from './errors.ts'
+import type { Logger } from './log.ts'
+import type { Metrics } from './metrics.ts'
+import { renderStatusPage, type StatusPage } from './status-page.ts'
+import type { Task } from './tasks.ts'
+
+/** Whether a daemon is ready, and if not, each reason as a sentence. */
+export type Readiness = { readonly ready: true } | { readonly ready: false; readonly reasons: readonly string[] }
+
+export interface AdminOptions {
+  /** Address to listen on. Keep it on loopback: the state names hosts and paths. */
+  readonly host: string
+  /** 0 picks a free port; the log names it. */
+  readonly port: number
+  readonly log: Logger
+  readonly metrics: Metrics
+  readonly readiness: () => Readiness
+  /** What the daemon knows, as JSON. Never holds a secret. */
+  readonly state: () => unknown
+  /** The same for people. */
+  readonly page: () => StatusPage
+}
+
+interface Answer {
+  readonly status: number
+  readonly type: string
+  readonly body: string
+}
+
+/**
+ * The admin server: `/livez`, `/readyz`, `/metrics`, `/state` and a status page at `/`.
+ * @throws SmartStackError ADMIN_LISTEN from its task when the address cannot be listened on.
+ */
+export function createAdminTask(options: AdminOptions): Task {
+  return { name: 'admin server', run: (signal) => serve(options, signal) }
+}
+
+async function serve(options: AdminOptions, signal: AbortSignal): Promise<void> {
+  const { host, port, log } = options
+  const server = createServer((request, response) => {
+    answer(options, request).then(
+      (result) => send(response, request, result),
+      (error: unknown) => {
+        log.error('admin request failed', { url: request.url, error: messageOf(error) })
+        send(response, request, text(500, 'internal error; see the log\n'))
+      },
+    )
+  })
+  server.listen(port, host)
+  try {
+    await once(server, 'listening', { signal })
+  } catch (cause) {
+    if (signal.aborted) return
+    const hint = 'is another daemon on this port? Set admin.port, or admin: false'
+    throw new SmartStackError('ADMIN_LISTEN', `cannot listen on ${host}:${port}: ${messageOf(cause)}; ${hint}`, {
+      cause,
+    })
+  }
+  log.info('admin server listens', { address: addressOf(server.address()) })
+  if (!signal.aborted) await once(signal, 'abort')
+  server.close()
+  server.closeAllConnections()
+}
+
+async function answer(options: AdminOptions, request: IncomingMessage): Promise<Answer> {
+  if (request.method !== 'GET' && request.method !== 'HEAD') return text(405, 'only GET here\n')
+  switch ((request.url ?? '/').split('?')[0]) {
+    case '/livez':
+      return text(200, 'ok\n')
+    case '/readyz': {
+      const readiness = options.readiness()
+      return readiness.ready ? text(200, 'ok\n') : text(503, `${readiness.reasons.join('\n')}\n`)
+    }
+    case '/metrics':
+      return { status: 200, type: 'text/plain; version=0.0.4; charset=utf-8', body: await options.metrics.text() }
+    case '/state':
+      return { status: 200, type: 'application/json', body: `${JSON.stringify(options.state(), null, 2)}\n` }
+    case '/':
+      return { status: 200, type: 'text/html; charset=utf-8', body: renderStatusPage(options.page()) }
+    default:
+      return text(404, 'known are /, /livez, /readyz, /metrics and /state\n')
+  }
+}
+
+function text(status: number, body: string): Answer {
+  return { status, type: 'text/plain; charset=utf-8', body }
+}
+
+function send(response: ServerResponse, request: IncomingMessage, { status, type, body }: Answer): void {
+  response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
+  response.end(request.method === 'HEAD' ? undefined : body)
+}
+
+function addressOf(address: ReturnType<ReturnType<typeof createServer>['address']>): string {
+  return address === null || typeof address === 'string'
+    ? String(address)
+    : `http://${address.address}:${address.port}/`
+}

@@ -1,0 +1,99 @@
+import * as z from 'zod'
+import { port, text } from './schema.ts'
+
+/** Keys that both daemons take at the top level. */
+
+export const serviceConfDir = text
+  .optional()
+  .describe(
+    'Directory with one file per service, *.yaml, *.yml or *.json; the file name without its extension is the name of the service, and replaces one of the same name here. ~ is the home directory; a relative path starts at the working directory.',
+  )
+
+export const logLevel = z
+  .enum(['debug', 'info', 'warn', 'error'])
+  .default('info')
+  .describe('Least severe log lines to write. Default: info; the environment variable DEBUG wins.')
+
+export const stateDirectory = text
+  .optional()
+  .describe('Directory for what must survive a restart. Default: nothing is kept.')
+
+/** Where the admin server listens; undefined: nowhere. */
+export type AdminConfig = { readonly host: string; readonly port: number } | undefined
+
+/** The admin server, on `defaultPort` unless told otherwise. Parsed: where to listen, or undefined. */
+export const admin = (defaultPort: number) =>
+  z
+    .union(
+      [
+        z.literal(false),
+        z.strictObject({
+          host: text
+            .default('127.0.0.1')
+            .describe('Address to listen on. Default: 127.0.0.1. It shows hosts and paths: keep it on loopback.'),
+          port: z
+            .union([z.literal(0), port], { error: 'expected a port number, 1 to 65535, or 0 for any free one' })
+            .default(defaultPort)
+            .describe(`Port to listen on; 0 picks a free one, which the log names. Default: ${defaultPort}.`),
+        }),
+      ],
+      { error: 'expected a map with host and port, or false for no admin server' },
+    )
+    .prefault({})
+    .transform((value): AdminConfig => (value === false ? undefined : value))
+    .describe('The admin server: /livez, /readyz, /metrics, /state and a status page. false: none.')
+
+export interface StatsdConfig {
+  readonly host: string
+  readonly port: number
+  /** Metric name to the share of its samples that is sent, 0 to 1. */
+  readonly sampleRates: Readonly<Record<string, number>>
+}
+
+export const statsd = z
+  .strictObject({
+    host: text.default('localhost').describe('Default: localhost.'),
+    port: port.default(8125).describe('Default: 8125.'),
+    sample_rate: z
+      .record(z.string(), z.number().min(0).max(1))
+      .default({})
+      .describe('Metric name to the share of its samples that is sent, 0 to 1. Default: 1 for every metric.'),
+  })
+  .transform(({ host, port, sample_rate }): StatsdConfig => ({ host, port, sampleRates: sample_rate }))
+  .optional()
+  .describe(
+    'A StatsD server for metrics with the names of Airbnb. Checked, but not sent to yet: use /metrics of the admin server.',
+  )
+
+const CONTROL_CHARACTER = /\p{Cc}/u
+
+/** The name of a service: a key of `services`, or the name of a file. */
+export const serviceName = text.refine(
+  (name) => !CONTROL_CHARACTER.test(name),
+  'a service name must not contain control characters',
+)
+
+/** A map of services. A service without a value is told what it lacks, not left out. */
+export const services = <Service extends z.ZodType>(service: Service) =>
+  z
+    .record(
+      serviceName,
+      z.preprocess((value) => value ?? {}, service),
+    )
+    .nullish()
+    .transform((map): Readonly<Record<string, z.output<Service>>> => map ?? {})
+    .describe('Service name to its keys. Default: none.')
+
+/** Copies per service, `<name>_0` and on, for load tests. */
+export const loadTestConcurrency = z
+  .int()
+  .min(1)
+  .optional()
+  .describe(
+    'For load tests: run this many copies of the service, named <name>_0, <name>_1 and so on. Default: the service itself.',
+  )
+
+/** The names that a service runs under. */
+export function copyNames(name: string, copies: number | undefined): readonly string[] {
+  return copies === undefined ? [name] : Array.from({ length: copies }, (_, index) => `${name}_${index}`)
+}

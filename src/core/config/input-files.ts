@@ -1,0 +1,46 @@
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+
+/**
+ * The names of keys whose value is a file that the daemon reads: passwords, certificates, templates. Not every `*_file`,
+ * since a file that the daemon itself writes must not count as an edit.
+ */
+const INPUT_FILE = /^template$|(?:^|_)(?:password|secret|token|credentials|ca|cert|key|crl|template)_file$/
+
+/** The files that options refer to, at any depth. */
+export function referencedFiles(options: unknown): readonly string[] {
+  if (typeof options !== 'object' || options === null) return []
+  const files = Object.entries(options).flatMap(([key, value]) =>
+    typeof value === 'string' && INPUT_FILE.test(key) ? [value] : referencedFiles(value),
+  )
+  return [...new Set(files)].sort()
+}
+
+/** File to a fingerprint of its content: a changed password is a changed configuration. */
+export type Fingerprints = ReadonlyMap<string, string>
+
+/** Reads the files once each. One that cannot be read has the error's code for a fingerprint. */
+export async function fingerprintFiles(files: readonly string[]): Promise<Fingerprints> {
+  return new Map(await Promise.all(files.map(async (file) => [file, await fingerprint(file)] as const)))
+}
+
+async function fingerprint(file: string): Promise<string> {
+  try {
+    return createHash('sha256')
+      .update(await readFile(file))
+      .digest('hex')
+      .slice(0, 16)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? 'UNREADABLE'
+  }
+}
+
+/** The part of the fingerprints that belongs to some options, as a value that can be compared; absent when there is none. */
+export function inputsOf(
+  options: unknown,
+  fingerprints: Fingerprints,
+): { readonly inputs?: Readonly<Record<string, string>> } {
+  const files = referencedFiles(options)
+  if (files.length === 0) return {}
+  return { inputs: Object.fromEntries(files.map((file) => [file, fingerprints.get(file) ?? 'UNREAD'])) }
+}

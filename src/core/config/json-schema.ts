@@ -1,0 +1,82 @@
+import * as z from 'zod'
+import { OWN_KEYS } from './own-keys.ts'
+
+type JsonSchema = z.core.JSONSchema.JSONSchema
+
+/**
+ * The JSON Schema (draft 2020-12) of what people may write, for editors. Wherever a number, a flag or a set word is
+ * expected, an expression that takes it from the environment is accepted too.
+ */
+export function toConfigSchema(schema: z.ZodType, title: string): string {
+  const { $schema, $defs, ...root } = z.toJSONSchema(schema, {
+    io: 'input',
+    target: 'draft-2020-12',
+    override: ({ zodSchema, jsonSchema }) => tidy(zodSchema, jsonSchema),
+  })
+  const definitions = { ...(allowEnvironment($defs ?? {}) as object), environment: ENVIRONMENT }
+  const json = {
+    $schema,
+    title,
+    ...(allowEnvironment(root) as object),
+    patternProperties: { [OWN_KEYS]: {} },
+    $defs: definitions,
+  }
+  return `${JSON.stringify(json, undefined, 2)}\n`
+}
+
+const ENVIRONMENT = {
+  type: 'string',
+  pattern: '\\$\\{|<%=',
+  description: `A value from the environment: \${NAME}, \${NAME:-default}.`,
+} as const
+
+const EXPRESSION = { $ref: '#/$defs/environment' } as const
+
+/** Leaves out what would mislead: limits that only say "a safe integer", and defaults in other units than people write. */
+function tidy(schema: z.core.$ZodType, json: JsonSchema): void {
+  if (json.maximum === Number.MAX_SAFE_INTEGER) delete json.maximum
+  if (json.minimum === Number.MIN_SAFE_INTEGER) delete json.minimum
+  if (schema._zod.def.type === 'default' && isTransformed(schema)) delete json.default
+}
+
+/** Whether what is written differs from what the code gets, e.g. seconds and milliseconds. */
+function isTransformed(schema: z.core.$ZodType): boolean {
+  const { def } = schema._zod
+  if (def.type === 'pipe') return true
+  return 'innerType' in def && isTransformed(def.innerType as z.core.$ZodType)
+}
+
+/** Rewrites every schema of a scalar that the text of an expression would not match. */
+function allowEnvironment(node: unknown): unknown {
+  if (Array.isArray(node)) return node.map(allowEnvironment)
+  if (typeof node !== 'object' || node === null) return node
+  const rewritten: Readonly<Record<string, unknown>> = Object.fromEntries(
+    Object.entries(node).map(([key, value]) => [key, PLAIN_VALUES.has(key) ? value : allowEnvironment(value)]),
+  )
+  const { description, default: fallback, deprecated, ...rules } = rewritten
+  const about = { description, default: fallback, deprecated }
+  if (refusesExpressions(rules)) return given({ ...about, anyOf: [rules, EXPRESSION] })
+  return Array.isArray(rules['anyOf']) ? given({ ...about, ...rules, anyOf: flatten(rules['anyOf']) }) : rewritten
+}
+
+/** Keywords that hold plain values, not schemas. */
+const PLAIN_VALUES: ReadonlySet<string> = new Set(['default', 'const', 'enum', 'examples', 'required'])
+
+function refusesExpressions({ type, pattern, const: word, enum: words }: Readonly<Record<string, unknown>>): boolean {
+  if (word !== undefined) return false // it says which alternative is meant
+  return type === 'number' || type === 'integer' || type === 'boolean' || pattern !== undefined || words !== undefined
+}
+
+/** Alternatives of alternatives are alternatives; an expression is one of them at most once, and last. */
+function flatten(alternatives: readonly unknown[]): readonly unknown[] {
+  const all = alternatives.flatMap((alternative) => {
+    const isNested =
+      typeof alternative === 'object' && alternative !== null && Object.keys(alternative).join() === 'anyOf'
+    return isNested ? (alternative as { readonly anyOf: readonly unknown[] }).anyOf : [alternative]
+  })
+  const own = all.filter((alternative) => alternative !== EXPRESSION)
+  return own.length === all.length ? own : [...own, EXPRESSION]
+}
+
+const given = (entries: Readonly<Record<string, unknown>>) =>
+  Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined))

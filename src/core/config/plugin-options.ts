@@ -1,0 +1,44 @@
+import * as z from 'zod'
+import type { Registry } from '../registry.ts'
+
+interface Plugin {
+  readonly type: string
+  readonly description: string
+  readonly options: z.ZodObject
+}
+
+/** How the plug-ins of one kind are written in a configuration. */
+export interface PluginKeys {
+  /** The key that names the type, e.g. `type`. */
+  readonly key: string
+  /** The keys that all plug-ins of the kind take. A plug-in's own key of the same name wins. */
+  readonly common: z.ZodRawShape
+  /** The type that is meant when the key is absent. */
+  readonly fallback?: string
+}
+
+/** The schema of one plug-in with its options, of whichever type: made from the list, so a new type needs nothing here. */
+export function pluginSchema(plugins: Registry<Plugin>, { key, common, fallback }: PluginKeys): z.ZodType {
+  const variants = plugins.all().map((plugin) => {
+    const name = z.literal(plugin.type).describe(plugin.description)
+    return variant(plugin, { [key]: plugin.type === fallback ? name.optional() : name, ...common })
+  })
+  const [first, ...others] = variants
+  if (first === undefined) throw new RangeError('a kind of plug-in without any plug-in')
+  return z.discriminatedUnion(key, [first, ...others])
+}
+
+/** Strict, and with whatever checks the plug-in's own schema has. */
+function variant({ description, options }: Plugin, common: z.ZodRawShape): z.ZodObject {
+  const added = Object.fromEntries(Object.entries(common).filter(([key]) => !Object.hasOwn(options.shape, key)))
+  return options.safeExtend(added).strict().describe(description)
+}
+
+/** The plug-in's own part of what was parsed together with the common keys. */
+export function optionsOf(
+  plugin: Plugin,
+  parsed: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> {
+  const own = Object.keys(plugin.options.shape).filter((key) => Object.hasOwn(parsed, key))
+  return Object.fromEntries(own.map((key) => [key, parsed[key]]))
+}

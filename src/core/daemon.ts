@@ -1,0 +1,193 @@
+import { once } from 'node:events'
+import { createAdminTask, type Readiness } from './admin.ts'
+import { type Clock, systemClock } from './clock.ts'
+import { type Program, parseCommandLine, type RunOptions } from './command-line.ts'
+import { ConfigError } from './config/config-error.ts'
+import { createConfigSource, type RejectedEdit } from './config/live.ts'
+import type { Loaded } from './config/load.ts'
+import { formatProblem } from './config/problems.ts'
+import { messageOf, SmartStackError } from './errors.ts'
+import type { Logger } from './log.ts'
+import { createMetrics, type Metrics } from './metrics.ts'
+import { createLogger } from './pino-log.ts'
+import type { StatusPage } from './status-page.ts'
+import { runAll, type Task } from './tasks.ts'
+
+/** sysexits.h: the configuration cannot be used. */
+const EX_CONFIG = 78
+
+/** The process around a daemon, so that only main.ts knows it. */
+export interface Host {
+  /** Without the interpreter and the script. */
+  readonly args: readonly string[]
+  readonly environment: Readonly<Record<string, string | undefined>>
+  /** Whether stderr is a terminal: logs are then written for people. */
+  readonly isTerminal: boolean
+  /** A number in [0, 1). */
+  readonly random: () => number
+  print(text: string): void
+  complain(text: string): void
+  /** Calls back each time the signal arrives. */
+  onSignal(name: 'SIGHUP' | 'SIGINT' | 'SIGTERM', callback: () => void): void
+  /** Ends the process at once. */
+  exit(status: number): void
+}
+
+/** The keys of a configuration that both daemons have. */
+export interface CommonConfig {
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
+  /** undefined: no admin server. */
+  readonly admin: { readonly host: string; readonly port: number } | undefined
+}
+
+export interface DaemonContext {
+  readonly clock: Clock
+  readonly log: Logger
+  readonly metrics: Metrics
+  readonly random: () => number
+  /** Path of the main configuration file, for the status page. */
+  readonly configFile: string
+  /** The newest edit that was refused and is not mended yet. */
+  readonly rejectedEdit: () => RejectedEdit | undefined
+  /** Something failed that never should: the daemon stops in order and exits with 1. */
+  readonly onBroken: (error: unknown) => void
+}
+
+/** A daemon at work. */
+export interface Daemon<Config> {
+  readonly tasks: readonly Task[]
+  /** Makes an edited configuration the truth, or rejects and changes nothing. */
+  apply(config: Config): Promise<void>
+  /** The orderly part of a stop, while the admin server still answers. */
+  stop(): Promise<void>
+  /** Lets go of sessions and the like, when all tasks have ended. */
+  close(): Promise<void>
+  readiness(): Readiness
+  state(): unknown
+  page(): StatusPage
+}
+
+export interface DaemonType<Config extends CommonConfig> {
+  readonly program: Program
+  load(options: RunOptions, environment: Host['environment']): Promise<Loaded<Config>>
+  /** Builds everything that a configuration asks for, without connecting anywhere. Rejects when that is not possible. */
+  check(config: Config, log: Logger): Promise<void>
+  start(config: Config, context: DaemonContext): Promise<Daemon<Config>>
+}
+
+/** The whole life of a daemon, from its arguments to its exit status. */
+export async function runDaemon<Config extends CommonConfig>(type: DaemonType<Config>, host: Host): Promise<number> {
+  const command = parseCommandLine(type.program, host.args, host.environment)
+  if (command.kind === 'print') host.print(command.text)
+  if (command.kind === 'misuse') host.complain(command.text)
+  if (command.kind !== 'run') return command.kind === 'print' ? 0 : 1
+  const { options } = command
+  try {
+    const loaded = await type.load(options, host.environment)
+    const level = options.debug ? 'debug' : loaded.config.logLevel
+    const log = await createLogger({ name: type.program.name, level, pretty: host.isTerminal })
+    if (options.checkConfig) return await checkOnly(type, loaded, options.configFile, log, host)
+    return await live(type, options, loaded, log, host)
+  } catch (error) {
+    if (!isConfigError(error)) throw error
+    host.complain(`${messageOf(error)}\n`)
+    return EX_CONFIG
+  }
+}
+
+async function checkOnly<Config extends CommonConfig>(
+  type: DaemonType<Config>,
+  { config, warnings }: Loaded<Config>,
+  file: string,
+  log: Logger,
+  host: Host,
+): Promise<number> {
+  for (const warning of warnings) host.complain(`warning: ${formatProblem(warning)}\n`)
+  await type.check(config, log)
+  host.print(`${file}: the configuration is good\n`)
+  return 0
+}
+
+async function live<Config extends CommonConfig>(
+  type: DaemonType<Config>,
+  options: RunOptions,
+  initial: Loaded<Config>,
+  log: Logger,
+  host: Host,
+): Promise<number> {
+  const stop = new AbortController()
+  const metrics = createMetrics()
+  const clock = systemClock
+  let failure: { readonly error: unknown } | undefined
+  const onBroken = (error: unknown) => {
+    failure ??= { error }
+    stop.abort()
+  }
+  const load = () => type.load(options, host.environment)
+  // The daemon is built after the source that it may ask for a refused edit; an edit can only come once both run.
+  const source = createConfigSource<Config>({
+    initial,
+    load,
+    clock,
+    log,
+    metrics,
+    onChange: (config) => daemon.apply(config),
+  })
+  const context = {
+    clock,
+    log,
+    metrics,
+    random: host.random,
+    configFile: options.configFile,
+    rejectedEdit: () => source.lastError,
+    onBroken,
+  }
+  for (const warning of initial.warnings) log.warn(formatProblem(warning))
+  const daemon = await type.start(initial.config, context)
+  listen(host, log, stop, () => source.trigger())
+  log.info('started', { version: type.program.version, config: options.configFile })
+
+  const tasks = [source.task, ...adminTasks(initial.config, daemon, log, metrics), ...daemon.tasks]
+  const group = new AbortController()
+  const running = runAll(tasks, group.signal, (task, error) =>
+    log.error('task failed while stopping', { task, reason: messageOf(error) }),
+  ).catch(onBroken)
+  if (!stop.signal.aborted) await once(stop.signal, 'abort')
+  if (failure !== undefined)
+    log.error('stopping after a failure', { reason: messageOf(failure.error), error: failure.error })
+  await daemon.stop()
+  group.abort()
+  await running
+  await daemon.close()
+  log.info('stopped')
+  return failure === undefined ? 0 : 1
+}
+
+function adminTasks<Config extends CommonConfig>(
+  { admin }: Config,
+  daemon: Daemon<Config>,
+  log: Logger,
+  metrics: Metrics,
+): Task[] {
+  if (admin === undefined) return []
+  const { readiness, state, page } = daemon
+  return [createAdminTask({ ...admin, log, metrics, readiness, state, page })]
+}
+
+function listen(host: Host, log: Logger, stop: AbortController, reload: () => void): void {
+  host.onSignal('SIGHUP', reload)
+  for (const name of ['SIGTERM', 'SIGINT'] as const) {
+    host.onSignal(name, () => {
+      if (stop.signal.aborted) {
+        log.warn('second signal, leaving at once', { signal: name })
+        host.exit(1)
+      }
+      log.info('stopping', { signal: name })
+      stop.abort()
+    })
+  }
+}
+
+function isConfigError(error: unknown): error is Error {
+  return error instanceof ConfigError || (error instanceof SmartStackError && error.code === 'CONFIG_INVALID')
+}

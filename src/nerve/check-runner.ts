@@ -1,0 +1,125 @@
+import { type Clock, pause } from '../core/clock.ts'
+import { messageOf } from '../core/errors.ts'
+import type { Metrics } from '../core/metrics.ts'
+import type { Task } from '../core/tasks.ts'
+import type { Check } from './checks/check.ts'
+import { DeadlineMissed, within } from './checks/deadline.ts'
+import { oneLine } from './checks/failure.ts'
+import type { CheckResult } from './health.ts'
+
+/** The first run comes within this time, so that one service is registered at once and a thousand do not fire at once. */
+const FIRST_RUN_WITHIN_MS = 100
+/** So many runs in a row may be thrown away because this process was too slow to see an answer; the next one counts. */
+const MAX_UNFAIR_RUNS = 3
+const MAX_REASON_LENGTH = 300
+const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
+
+export interface CheckRunnerOptions {
+  readonly name: string
+  readonly type: string
+  /** The service the check belongs to, for the metrics. */
+  readonly service: string
+  readonly check: Check
+  /** From the start of a run to the start of the next. A run that takes longer is followed by the next at once. */
+  readonly intervalMs: number
+  /** Hard limit of a run, unless the check has a `deadlineMs` of its own. */
+  readonly timeoutMs: number
+  readonly clock: Clock
+  readonly random: () => number
+  readonly metrics: Metrics
+  /** Gets each verdict. Not called for a run that the stop interrupted. */
+  readonly onResult: (result: CheckResult) => void
+}
+
+/**
+ * Runs a check for ever, one run at a time. The first run comes at a random moment of the first 100 ms (or interval, if
+ * that is shorter), the second after a random part of the interval, so that the checks of many services spread over it.
+ * Does not close the check. Rejects only when `onResult` throws.
+ */
+export function createCheckRunner(options: CheckRunnerOptions): Task {
+  const { name, check, intervalMs, timeoutMs, clock, random, onResult } = options
+  const metrics = createRunMetrics(options)
+
+  /** One verdict, or undefined when stopped. */
+  const verdict = async (signal: AbortSignal): Promise<CheckResult | undefined> => {
+    for (let unfair = 0; ; unfair++) {
+      const started = clock.now()
+      const run = await runCheck(check, timeoutMs, clock, signal)
+      if (run.kind === 'stopped') return undefined
+      metrics.duration.observe((clock.now() - started) / 1000)
+      if (run.kind === 'judged' || unfair === MAX_UNFAIR_RUNS) {
+        metrics.runs[run.result.ok ? 'pass' : 'fail'].inc()
+        return run.result
+      }
+      metrics.runs.late.inc()
+    }
+  }
+
+  return {
+    name: `check ${name} of ${options.service}`,
+    async run(signal) {
+      await pause(clock, random() * Math.min(intervalMs, FIRST_RUN_WITHIN_MS), signal)
+      let due = clock.now()
+      let stepMs = random() * intervalMs
+      while (!signal.aborted) {
+        const result = await verdict(signal)
+        if (result === undefined) return
+        onResult(result)
+        // Times are counted from when the run was due, so that small delays do not add up; lost time is not caught up.
+        due = Math.max(due + stepMs, clock.now())
+        stepMs = intervalMs
+        await pause(clock, due - clock.now(), signal)
+      }
+    },
+  }
+}
+
+/**
+ * How a run ended. `unfair` is a failure that says more of this process than of the service: the deadline was noticed
+ * so late that an answer may be lying unread.
+ */
+export type CheckRun =
+  | { readonly kind: 'judged'; readonly result: CheckResult }
+  | { readonly kind: 'unfair'; readonly result: CheckResult }
+  | { readonly kind: 'stopped' }
+
+/** Runs a check once, within its deadline. Never rejects. */
+export async function runCheck(check: Check, timeoutMs: number, clock: Clock, signal: AbortSignal): Promise<CheckRun> {
+  try {
+    const waitingFor = () => check.waitingFor?.() ?? 'answer'
+    await within(clock, check.deadlineMs ?? timeoutMs, waitingFor, signal, (limit) => check.run(limit))
+    return { kind: 'judged', result: { ok: true } }
+  } catch (error) {
+    if (signal.aborted) return { kind: 'stopped' }
+    const reason = oneLine(messageOf(error), MAX_REASON_LENGTH)
+    return { kind: isUnfair(error) ? 'unfair' : 'judged', result: { ok: false, reason } }
+  }
+}
+
+/** Timers are late by a millisecond or two in good times; a quarter of what was allowed takes a stalled process. */
+function isUnfair(error: unknown): boolean {
+  return error instanceof DeadlineMissed && error.lateMs > Math.max(10, error.limitMs / 4)
+}
+
+function createRunMetrics({ metrics, service, name, type }: CheckRunnerOptions) {
+  const runs = metrics.counter(
+    'nerve_check_runs_total',
+    'Runs of a check by result; late: not counted as a verdict, because nerve itself was too slow to see an answer.',
+    ['service', 'check', 'result'],
+  )
+  const started = (result: 'pass' | 'fail' | 'late') => {
+    const child = runs.labels({ service, check: name, result })
+    child.inc(0)
+    return child
+  }
+  const duration = metrics.histogram(
+    'nerve_check_duration_seconds',
+    'How long runs of checks took.',
+    DURATION_BUCKETS,
+    ['type'],
+  )
+  return {
+    runs: { pass: started('pass'), fail: started('fail'), late: started('late') },
+    duration: duration.labels({ type }),
+  }
+}

@@ -1,0 +1,253 @@
+import type { Socket } from 'node:net'
+import type { buildConnector, Client, Dispatcher } from 'undici'
+import * as z from 'zod'
+import { systemClock } from '../../core/clock.ts'
+import { durationMs, text } from '../../core/config/schema.ts'
+import { messageOf } from '../../core/errors.ts'
+import { type CheckContext, defineCheck } from './check.ts'
+import { within } from './deadline.ts'
+import { codeOf, explain, isConnectionLost } from './failure.ts'
+import { type HttpAnswer, parseBody, parseStatuses, unexpected } from './http-expectation.ts'
+import { createKept } from './kept.ts'
+import { createConnector, formatAddress, startTls } from './socket.ts'
+import { prepareTls, refineTls, tlsOptions } from './tls-options.ts'
+
+/** So much of a body is read and searched; the rest is not waited for. */
+const MAX_BODY_BYTES = 1024 * 1024
+/** Headers that describe the connection, which is the check's own affair. */
+const HOP_BY_HOP = [
+  'connection',
+  'content-length',
+  'expect',
+  'keep-alive',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]
+const DEFAULT_STATUSES = '200-399'
+
+const headerName = z
+  .string()
+  .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'not a header name')
+  .refine((name) => !HOP_BY_HOP.includes(name.toLowerCase()), 'this header is managed by the check itself')
+const headerValue = z
+  .union([
+    z.string().regex(/^[\t\x20-\x7e\x80-\xff]*$/, 'line breaks and control characters are not allowed'),
+    z.number(),
+    z.boolean(),
+  ])
+  .transform(String)
+
+const statuses = z
+  .union([z.int(), z.string(), z.array(z.union([z.int(), z.string()])).min(1)])
+  .default(DEFAULT_STATUSES)
+  .transform((value, context) => attempt(() => parseStatuses(value), context))
+const bodyPattern = z.string().transform((value, context) => attempt(() => parseBody(value), context))
+
+/** Lets zod report what a parser throws at the place of the value. */
+function attempt<T>(parse: () => T, context: z.RefinementCtx): T {
+  try {
+    return parse()
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: messageOf(error) })
+    return z.NEVER
+  }
+}
+
+const options = z
+  .object({
+    uri: z
+      .string()
+      .regex(/^[\x21-\x7e]+$/, 'expected a path like /health, without blanks')
+      .transform((uri) => (uri.startsWith('/') ? uri : `/${uri}`))
+      .describe('Path and query that are asked for'),
+    method: z.enum(['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT']).default('GET'),
+    headers: z
+      .record(headerName, headerValue)
+      .default({})
+      .describe('Sent with the request. Host is host:port unless given here'),
+    expect: z.string().optional().describe('Text that the body must contain'),
+    expect_body: bodyPattern
+      .optional()
+      .describe('Text that the body must contain, or /pattern/flags that it must match'),
+    expect_status: statuses.describe('A status, a range like "200-299", or a list of them. Default: 200-399'),
+    read_timeout: durationMs
+      .optional()
+      .describe("Longest time from the request to the end of the answer. Default: the check's timeout"),
+    open_timeout: durationMs.prefault(0.2).describe('Longest time until the connection is there'),
+    ssl_timeout: durationMs.prefault(0.2).describe('Longest time of the TLS handshake'),
+    ...tlsOptions,
+    unix_socket: text.optional().describe('Path of a unix socket to connect to instead of host and port'),
+    keep_alive: z.boolean().default(false).describe('Keep one connection for all runs instead of a fresh one for each'),
+  })
+  .superRefine(refineTls)
+
+type HttpOptions = z.output<typeof options>
+
+/** One HTTP/1.1 connection: a socket of ours, lent to undici for requests. */
+interface Connection {
+  readonly socket: Socket
+  readonly client: Client
+}
+
+/** Opens connections. */
+interface Opener {
+  readonly where: string
+  open(signal: AbortSignal): Promise<Connection>
+}
+
+/** What the run that is under way waits for. */
+interface Progress {
+  waitingFor: string
+}
+
+/**
+ * Asks once and judges status and body. Options and defaults are Airbnb's (reference airbnb.md 2.5), without its hidden
+ * retry and proxy variables: redirects are not followed, and a status of 200 to 399 passes. The body is asked for
+ * uncompressed (`accept-encoding: identity`) and the first MiB of it is read, also when nothing is expected of it.
+ *
+ * Each phase has its own deadline; the whole run has their sum: open_timeout + ssl_timeout (with ssl) + read_timeout.
+ */
+export const http = defineCheck({
+  type: 'http',
+  description: 'Passes when an HTTP request is answered with an expected status and body.',
+  options,
+  async prepare(context, settings) {
+    const { clock = systemClock, timeoutMs } = context
+    const { open_timeout: openMs, ssl_timeout: tlsMs, read_timeout: readMs = timeoutMs } = settings
+    const progress: Progress = { waitingFor: 'connection' }
+    const opener = await prepareOpener(context, settings, progress)
+    const connections = createKept<Connection>({
+      keep: settings.keep_alive,
+      open: (signal) => opener.open(signal),
+      isOpen: ({ socket }) => socket.readable && socket.writable,
+      end: destroy,
+      destroy,
+    })
+    const request = requestOptions(context, settings)
+    const { expect, expect_body, expect_status } = settings
+    const expectation = { statuses: expect_status, body: [expect, expect_body].filter((each) => each !== undefined) }
+    return {
+      deadlineMs: openMs + (settings.ssl ? tlsMs : 0) + readMs,
+      waitingFor: () => progress.waitingFor,
+      run: (signal) =>
+        connections.use(signal, async ({ client }) => {
+          const work = () => exchange(client, request, opener.where, progress)
+          const answer = await within(clock, readMs, () => progress.waitingFor, signal, work)
+          const reason = unexpected(answer, expectation)
+          if (reason !== undefined) throw new Error(reason)
+        }),
+      close: () => connections.close(),
+    }
+  },
+})
+
+async function prepareOpener(context: CheckContext, settings: HttpOptions, progress: Progress): Promise<Opener> {
+  const { Client } = await import('undici')
+  const { clock = systemClock, target } = context
+  const { open_timeout: openMs, ssl_timeout: tlsMs, unix_socket: unixSocket } = settings
+  const tls = await prepareTls(settings, target)
+  const connector = createConnector({ target, unixSocket, timeoutMs: openMs })
+  const { where } = connector
+
+  const phase = <T>(ms: number, waitingFor: string, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>) => {
+    progress.waitingFor = waitingFor
+    return within(clock, ms, () => waitingFor, signal, work)
+  }
+  return {
+    where,
+    async open(signal) {
+      const secure = await tls?.connectionOptions()
+      let socket = await phase(openMs, `connection to ${where}`, signal, (inner) => connector.open(inner))
+      if (tls !== undefined) {
+        const plain = socket
+        const securely = { ...secure, ALPNProtocols: ['http/1.1'] }
+        socket = await phase(tlsMs, `TLS with ${where}`, signal, (inner) =>
+          startTls(plain, securely, { where, serverName: tls.serverName }, inner),
+        )
+      }
+      // The origin is a formality: the socket is lent and the Host header is ours. undici's timers are off, being coarse.
+      const client = new Client('http://check.invalid', { connect: lend(socket), headersTimeout: 0, bodyTimeout: 0 })
+      return { socket, client }
+    },
+  }
+}
+
+/** A connector for undici that gives it `socket`, once: when that is closed the connection has ended. */
+function lend(socket: Socket): buildConnector.connector {
+  let lent = false
+  return (_options, callback) => {
+    const isFirst = !lent
+    lent = true
+    // undici does not expect the answer before its call has returned.
+    queueMicrotask(() => (isFirst ? callback(null, socket) : callback(new ConnectionClosed(), null)))
+  }
+}
+
+class ConnectionClosed extends Error {
+  readonly code = 'UND_ERR_CLOSED'
+}
+
+function destroy({ client, socket }: Connection): void {
+  socket.destroy()
+  client.destroy(() => {})
+}
+
+function requestOptions({ target }: CheckContext, settings: HttpOptions): Dispatcher.RequestOptions {
+  const own = Object.entries(settings.headers).map(([name, value]) => [name.toLowerCase(), value])
+  return {
+    method: settings.method,
+    path: settings.uri,
+    headers: {
+      host: formatAddress(target),
+      accept: '*/*',
+      'accept-encoding': 'identity',
+      'user-agent': 'nerve',
+      ...Object.fromEntries(own),
+    },
+    reset: !settings.keep_alive,
+  }
+}
+
+/** Sends the request and reads the answer, of its body at most MAX_BODY_BYTES: an endless one ends the connection there. */
+async function exchange(
+  client: Client,
+  request: Dispatcher.RequestOptions,
+  where: string,
+  progress: Progress,
+): Promise<HttpAnswer> {
+  progress.waitingFor = `answer from ${where}`
+  let come: string | undefined
+  try {
+    const { statusCode: status, headers, body } = await client.request(request)
+    const chunks: Buffer[] = []
+    let bytes = 0
+    const note = () => {
+      come = `status ${status}, ${bytes} bytes of the body`
+      progress.waitingFor = `end of the answer from ${where} (so far: ${come})`
+    }
+    note()
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      chunks.push(chunk)
+      bytes += chunk.length
+      note()
+      if (bytes >= MAX_BODY_BYTES) break
+    }
+    const encoding = headers['content-encoding']
+    return { status, body: Buffer.concat(chunks).toString(), encoding: encoding?.toString() }
+  } catch (cause) {
+    // Only a connection that was lost before anything came may be one that the server had closed while it was kept.
+    if (come !== undefined && (isConnectionLost(cause) || codeOf(cause) === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH')) {
+      throw new Error(`${where} closed the connection in the middle of its answer (${come})`)
+    }
+    throw new Error(describeFailure(cause, where), { cause })
+  }
+}
+
+function describeFailure(error: unknown, where: string): string {
+  if (error instanceof Error && error.name === 'HTTPParserError')
+    return `the answer of ${where} is not HTTP: ${messageOf(error)}`
+  if (codeOf(error) === 'UND_ERR_SOCKET') return `${where} closed the connection without an answer`
+  return explain(error, where)
+}

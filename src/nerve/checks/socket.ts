@@ -1,0 +1,131 @@
+import { lookup } from 'node:dns'
+import { once } from 'node:events'
+import { connect, isIP, isIPv6, type LookupFunction, type Socket } from 'node:net'
+import { type ConnectionOptions, type TLSSocket, connect as tlsConnect } from 'node:tls'
+import type { Target } from './check.ts'
+import { explain } from './failure.ts'
+
+/**
+ * Every check opens its sockets here and hands them to its library already connected: so the deadline is exact in every
+ * phase, an abort closes the socket even while it is connecting, and a refused connection reads the same everywhere.
+ */
+export interface Connector {
+  /** The peer as people write it: `db:3306`, `[::1]:80` or the path of a unix socket. */
+  readonly where: string
+  /** A connected socket. The caller destroys it. @throws Error with an operator's sentence, or `signal.reason`. */
+  open(signal: AbortSignal): Promise<Socket>
+}
+
+export interface ConnectorOptions {
+  readonly target: Target
+  /** Path of a unix socket to use instead of the target. */
+  readonly unixSocket?: string | undefined
+  /** How long a connection may take, ms. A name with several addresses has half of it for the first one. */
+  readonly timeoutMs: number
+}
+
+export function createConnector({ target, unixSocket, timeoutMs }: ConnectorOptions): Connector {
+  const where = unixSocket ?? formatAddress(target)
+  const address =
+    unixSocket === undefined
+      ? {
+          ...target,
+          noDelay: true,
+          lookup: createSharedLookup(lookup),
+          autoSelectFamily: true,
+          autoSelectFamilyAttemptTimeout: Math.max(10, Math.round(timeoutMs / 2)),
+        }
+      : { path: unixSocket }
+  return {
+    where,
+    async open(signal) {
+      signal.throwIfAborted()
+      const socket = connect(address)
+      return established(socket, 'connect', signal, (error) => explain(error, where))
+    },
+  }
+}
+
+/** `host:port` as a Host header and a log line want it. */
+export function formatAddress({ host, port }: Target): string {
+  return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+/**
+ * Makes TLS of a connected socket. The caller destroys what is returned; on a failure the socket is destroyed.
+ * `serverName` is the name the certificate must carry (if it is verified) and the one asked for (SNI, unless an IP address).
+ */
+export async function startTls(
+  socket: Socket,
+  options: ConnectionOptions,
+  { where, serverName }: { readonly where: string; readonly serverName: string },
+  signal: AbortSignal,
+): Promise<TLSSocket> {
+  const secure = tlsConnect({ ...options, socket, host: serverName, ...sni(serverName) })
+  try {
+    return await established(
+      secure,
+      'secureConnect',
+      signal,
+      (error) => `TLS with ${where} failed: ${tlsReason(error)}`,
+    )
+  } catch (error) {
+    socket.destroy()
+    throw error
+  }
+}
+
+/** Sentence for a failed TLS handshake, without OpenSSL's file and line numbers. */
+export function tlsReason(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error)
+  if (/wrong version number|packet length too long|record layer failure/i.test(text))
+    return 'the server does not speak TLS'
+  if (/disconnected before secure TLS connection|ECONNRESET|socket hang up/i.test(text))
+    return 'the server closed the connection'
+  const [, alert] = /SSL routines:[^:]*:([^:]+):/.exec(text) ?? []
+  return alert ?? text
+}
+
+function sni(serverName: string): ConnectionOptions {
+  return isIP(serverName) === 0 ? { servername: serverName } : {}
+}
+
+async function established<S extends Socket>(
+  socket: S,
+  event: 'connect' | 'secureConnect',
+  signal: AbortSignal,
+  sentence: (error: unknown) => string,
+): Promise<S> {
+  // An error that comes when nobody waits any more must not end the process; whoever uses the socket sees it close.
+  socket.on('error', () => {})
+  try {
+    await once(socket, event, { signal })
+    return socket
+  } catch (cause) {
+    socket.destroy()
+    signal.throwIfAborted()
+    throw new Error(sentence(cause), { cause })
+  }
+}
+
+/**
+ * A `lookup` that asks the resolver once for callers that come while the same question is open. The resolver's calls
+ * cannot be cancelled and share four threads with all file access: without this a dead name server fills them.
+ */
+export function createSharedLookup(resolve: LookupFunction): LookupFunction {
+  const open = new Map<string, Parameters<LookupFunction>[2][]>()
+  return (hostname, options, callback) => {
+    const question = JSON.stringify([hostname, options])
+    const waiting = open.get(question)
+    if (waiting !== undefined) {
+      waiting.push(callback)
+      return
+    }
+    const callbacks = [callback]
+    open.set(question, callbacks)
+    resolve(hostname, options, (...answer) => {
+      open.delete(question)
+      for (const each of callbacks) each(...answer)
+    })
+  }
+}

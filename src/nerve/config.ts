@@ -1,0 +1,281 @@
+import * as z from 'zod'
+import {
+  type AdminConfig,
+  admin,
+  copyNames,
+  loadTestConcurrency,
+  logLevel,
+  type StatsdConfig,
+  serviceConfDir,
+  services,
+  stateDirectory,
+  statsd,
+} from '../core/config/daemon-keys.ts'
+import { type Fingerprints, inputsOf } from '../core/config/input-files.ts'
+import { type ConfigDialect, type Loaded, type LoadOptions, loadConfig } from '../core/config/load.ts'
+import { optionsOf, pluginSchema } from '../core/config/plugin-options.ts'
+import {
+  count,
+  durationMs,
+  ignoredKey,
+  port,
+  portAsWritten,
+  positiveDurationMs,
+  text,
+  wholeNumber,
+} from '../core/config/schema.ts'
+import { Registry } from '../core/registry.ts'
+import type { Json } from '../core/service-instance.ts'
+import type { CheckType } from './checks/check.ts'
+import * as checkTypes from './checks/index.ts'
+import * as reporterTypes from './reporters/index.ts'
+import type { ReporterType } from './reporters/reporter.ts'
+
+/** nerve's configuration: Airbnb's keys and meanings, extended (reference airbnb.md 2.3 to 2.8). */
+export interface NerveConfig {
+  readonly instanceId: string
+  /** In the order of the files. */
+  readonly services: readonly ServiceConfig[]
+  readonly admin: AdminConfig
+  readonly logLevel: z.output<typeof logLevel>
+  /** How long to wait after de-registering before the sessions are closed. */
+  readonly drainMs: number
+  readonly stateDirectory?: string | undefined
+  /** File whose modification time says that nerve is alive. */
+  readonly heartbeatPath?: string | undefined
+  readonly statsd?: StatsdConfig | undefined
+}
+
+export interface ServiceConfig {
+  readonly name: string
+  /** Published, and the default target of checks. */
+  readonly host: string
+  readonly port: number
+  /** The port as the file has it: what is published keeps its type. */
+  readonly publishedPort: number | string
+  readonly checkIntervalMs: number
+  /** Run no checks; always healthy. */
+  readonly checkMocked: boolean
+  readonly checks: readonly CheckConfig[]
+  readonly rateLimiting?: RateLimitingConfig | undefined
+  readonly weight?: number | undefined
+  readonly haproxyServerOptions?: Json | undefined
+  readonly labels?: Readonly<Record<string, Json>> | undefined
+  readonly reporter: PluginConfig
+}
+
+export interface CheckConfig extends PluginConfig {
+  readonly name: string
+  readonly host: string
+  readonly port: number
+  readonly timeoutMs: number
+  readonly intervalMs: number
+  readonly rise: number
+  readonly fall: number
+}
+
+/** A plug-in's part: its type, its validated options, and fingerprints of the files these refer to. */
+export interface PluginConfig {
+  readonly type: string
+  readonly options: Readonly<Record<string, unknown>>
+  /** File to fingerprint, so that a changed password is a changed configuration. */
+  readonly inputs?: Readonly<Record<string, string>>
+}
+
+export interface RateLimitingConfig {
+  /** Changes per second. */
+  readonly averageRate: number
+  readonly maxBurst: number
+  /** Only count what would have been held back. */
+  readonly shadowMode: boolean
+}
+
+const checkRegistry = new Registry<CheckType>('check type', checkTypes)
+const reporterRegistry = new Registry<ReporterType>('reporter type', reporterTypes)
+
+const HOST_EXPECTED = 'expected a host name or address'
+const host = z.string(HOST_EXPECTED).regex(/^[^\s/]+$/, HOST_EXPECTED)
+
+const checkKeys = {
+  name: text.optional().describe('Name in logs and metrics. Default: made of service, type, host and port.'),
+  host: host.optional().describe('Where to check. Default: the host of the service.'),
+  port: port.optional().describe('Where to check. Default: the port of the service.'),
+  interval: durationMs.optional().describe("Wait between two runs. Default: the service's check_interval."),
+  timeout: positiveDurationMs.prefault(0.1).describe('Longest time a run may take. Default: 0.1 seconds.'),
+  rise: count(1).default(1).describe('Successes in a row that make a failed check pass. Default: 1.'),
+  fall: count(1).default(1).describe('Failures in a row that make a passing check fail. Default: 1.'),
+  module: text.optional().describe('Ruby library of a check type. Accepted, not needed.'),
+}
+
+const rateLimiting = z
+  .strictObject({
+    average_rate: z
+      .number()
+      .nonnegative()
+      .optional()
+      .describe('Changes per second in the long run. Default: no limit.'),
+    max_burst: z.number().min(1).optional().describe('Changes that may come at once. Default: no limit.'),
+    shadow_mode: z
+      .boolean()
+      .default(true)
+      .describe('Only log and count what would have been held back. Default: true.'),
+  })
+  .transform(
+    ({ average_rate, max_burst, shadow_mode }): RateLimitingConfig => ({
+      averageRate: average_rate ?? Number.POSITIVE_INFINITY,
+      maxBurst: max_burst ?? Number.POSITIVE_INFINITY,
+      shadowMode: shadow_mode,
+    }),
+  )
+  .optional()
+  .describe('Limits how often the registration may change. Checked, but not yet applied.')
+
+const serviceKeys = {
+  host: host.describe('Published address, and where checks go unless they say otherwise.'),
+  port: portAsWritten.describe('Published port, with the type it is written with, and where checks go.'),
+  checks: z
+    .array(pluginSchema(checkRegistry, { key: 'type', common: checkKeys }))
+    .default([])
+    .describe('All must pass for the service to be registered. Default: none, always registered.'),
+  check_interval: durationMs.prefault(0.5).describe('Wait between two runs of a check. Default: 0.5 seconds.'),
+  check_mocked: z.boolean().default(false).describe('Run no checks and call the service healthy. Default: false.'),
+  rate_limiting: rateLimiting,
+  weight: wholeNumber.optional().describe("Published weight, for synapse's load balancing. Default: none."),
+  haproxy_server_options: z.json().optional().describe("Published options for HAProxy's server line. Default: none."),
+  labels: z
+    .record(z.string(), z.json())
+    .optional()
+    .describe('Published labels, for filters of watchers. Default: none.'),
+  load_test_concurrency: loadTestConcurrency,
+  name: ignoredKey('a service is named by its key or its file'),
+  instance_id: ignoredKey('only the one at the top level counts'),
+  max_repeated_report_failures: ignoredKey('registrations are retried for as long as it takes'),
+}
+
+const service = z.preprocess(
+  lowerCaseReporterType,
+  pluginSchema(reporterRegistry, { key: 'reporter_type', common: serviceKeys, fallback: 'zookeeper' }),
+)
+
+/** Airbnb's nerve takes the type in any case. */
+function lowerCaseReporterType(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || !('reporter_type' in value)) return value
+  const { reporter_type: type } = value
+  return typeof type === 'string' ? { ...value, reporter_type: type.toLowerCase() } : value
+}
+
+/** What nerve.yaml may say. */
+export const nerveSchema = z.strictObject({
+  instance_id: z
+    .string({
+      error: ({ input }) =>
+        input === undefined ? 'expected a name for this machine; -i or NERVE_INSTANCE_ID can give it' : undefined,
+    })
+    .regex(
+      /^[A-Za-z0-9_.:-]{1,255}$/,
+      'expected letters, digits and _ . : - (it becomes part of a server name in HAProxy)',
+    )
+    .describe('Name of this machine or pod, published with every registration. -i and NERVE_INSTANCE_ID win.'),
+  services: services(service),
+  service_conf_dir: serviceConfDir,
+  admin: admin(3211),
+  log_level: logLevel,
+  drain: durationMs
+    .default(0)
+    .describe('Wait between de-registering and the end, so that clients see it before the service goes. Default: 0.'),
+  state_directory: stateDirectory,
+  heartbeat_path: text.optional().describe('File that is touched while nerve is alive. Default: none.'),
+  statsd,
+  max_repeated_report_failures: z
+    .int()
+    .optional()
+    .describe('Accepted, not needed: a registration is retried until it holds, however often it fails.'),
+  listen_port: ignoredKey('nothing has ever listened on it; see admin'),
+})
+
+type Parsed = z.output<typeof nerveSchema>
+type ParsedCheck = z.output<z.ZodObject<typeof checkKeys>> & { readonly type: string }
+type ParsedService = z.output<z.ZodObject<typeof serviceKeys>> & { readonly reporter_type?: string }
+
+const dialect: ConfigDialect<Parsed, NerveConfig> = {
+  schema: nerveSchema,
+  // Airbnb's nerve reads the JSON files last, so they win (reference airbnb.md 2.2).
+  extensions: ['.yaml', '.yml', '.json'],
+  build: buildConfig,
+}
+
+export interface NerveLoadOptions extends Omit<LoadOptions, 'overrides'> {
+  /** From the command line or NERVE_INSTANCE_ID. */
+  readonly instanceId?: string | undefined
+}
+
+/**
+ * Reads and checks nerve's configuration.
+ * @throws ConfigError with all problems of all files.
+ */
+export function loadNerveConfig({ instanceId, ...options }: NerveLoadOptions): Promise<Loaded<NerveConfig>> {
+  return loadConfig(dialect, { ...options, overrides: instanceId === undefined ? {} : { instance_id: instanceId } })
+}
+
+function buildConfig(parsed: Parsed, serviceNames: readonly string[], fingerprints: Fingerprints): NerveConfig {
+  return {
+    instanceId: parsed.instance_id,
+    services: serviceNames.flatMap((name) => {
+      const service = parsed.services[name] as ParsedService
+      return copyNames(name, service.load_test_concurrency).map((copy) => buildService(copy, service, fingerprints))
+    }),
+    admin: parsed.admin,
+    logLevel: parsed.log_level,
+    drainMs: parsed.drain,
+    stateDirectory: parsed.state_directory,
+    heartbeatPath: parsed.heartbeat_path,
+    statsd: parsed.statsd,
+  }
+}
+
+function buildService(name: string, parsed: ParsedService, fingerprints: Fingerprints): ServiceConfig {
+  const checks = parsed.checks as readonly ParsedCheck[]
+  const reporter = reporterRegistry.get(parsed.reporter_type ?? 'zookeeper')
+  const reporterOptions = optionsOf(reporter, parsed)
+  return {
+    name,
+    host: parsed.host,
+    port: Number(parsed.port),
+    publishedPort: parsed.port,
+    checkIntervalMs: parsed.check_interval,
+    checkMocked: parsed.check_mocked,
+    checks: checks.map((check) => buildCheck(name, parsed, check, fingerprints)),
+    rateLimiting: parsed.rate_limiting,
+    weight: parsed.weight,
+    haproxyServerOptions: parsed.haproxy_server_options as Json | undefined,
+    labels: parsed.labels as Readonly<Record<string, Json>> | undefined,
+    reporter: { type: reporter.type, options: reporterOptions, ...inputsOf(reporterOptions, fingerprints) },
+  }
+}
+
+function buildCheck(
+  serviceName: string,
+  service: ParsedService,
+  check: ParsedCheck,
+  fingerprints: Fingerprints,
+): CheckConfig {
+  const { type, host = service.host, port = Number(service.port) } = check
+  const options = optionsOf(checkRegistry.get(type), check)
+  return {
+    type,
+    name: check.name ?? checkName(serviceName, type, `${host}:${port}`, options['uri']),
+    host,
+    port,
+    timeoutMs: check.timeout,
+    intervalMs: check.interval ?? service.check_interval,
+    rise: check.rise,
+    fall: check.fall,
+    options,
+    ...inputsOf(options, fingerprints),
+  }
+}
+
+/** Airbnb's names, which dashboards know: `web tcp-10.0.0.1:80`, and `http-10.0.0.1:80/health` (reference airbnb.md 2.5). */
+function checkName(service: string, type: string, address: string, uri: unknown): string {
+  return type === 'http' && typeof uri === 'string' ? `http-${address}${uri}` : `${service} ${type}-${address}`
+}

@@ -1,0 +1,41 @@
+import type { Metrics } from '../core/metrics.ts'
+
+/** The metrics of one service, all of them there from the start. */
+export interface ServiceMetrics {
+  readonly up: { set(value: number): void }
+  readonly registered: { set(value: number): void }
+  readonly transitions: Readonly<Record<'up' | 'down', { inc(): void }>>
+  readonly reports: Readonly<Record<'success' | 'failure', { inc(): void }>>
+  /** Takes the gauges out when the service is gone; what was counted stays. */
+  remove(): void
+}
+
+export function createServiceMetrics(metrics: Metrics, service: string): ServiceMetrics {
+  const up = metrics.gauge('nerve_service_up', 'Whether all checks of the service pass.', ['service'])
+  const registered = metrics.gauge('nerve_service_registered', 'Whether the registry holds the service.', ['service'])
+  const transitions = metrics.counter('nerve_service_transitions_total', 'Changes of health.', ['service', 'to'])
+  const reports = metrics.counter('nerve_reports_total', 'Attempts to make the registry say what it should.', [
+    'service',
+    'result',
+  ])
+  up.set({ service }, 0)
+  registered.set({ service }, 0)
+  const zero = (counter: typeof transitions | typeof reports, labels: Record<string, string>) => {
+    const child = (counter as typeof transitions).labels(labels)
+    child.inc(0)
+    return { inc: () => child.inc() }
+  }
+  return {
+    up: { set: (value) => up.set({ service }, value) },
+    registered: { set: (value) => registered.set({ service }, value) },
+    transitions: { up: zero(transitions, { service, to: 'up' }), down: zero(transitions, { service, to: 'down' }) },
+    reports: {
+      success: zero(reports, { service, result: 'success' }),
+      failure: zero(reports, { service, result: 'failure' }),
+    },
+    remove() {
+      up.remove({ service })
+      registered.remove({ service })
+    },
+  }
+}

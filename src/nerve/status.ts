@@ -1,0 +1,80 @@
+import type { Readiness } from '../core/admin.ts'
+import type { Cell, Mood, StatusPage } from '../core/status-page.ts'
+import type { SessionPool } from '../zookeeper/zookeeper.ts'
+import type { Supervisor } from './supervisor.ts'
+
+/** What nerve knows about itself; `/state` shows it as it is. */
+export interface NerveStatus {
+  readonly instanceId: string
+  readonly version: string
+  readonly config: string
+  /** The text of the newest configuration error while an edit is refused. */
+  readonly configError: string | undefined
+  readonly services: ReturnType<Supervisor['state']>
+  readonly sessions: ReturnType<SessionPool['state']>
+}
+
+/** Ready when every service has a verdict and every session is connected. */
+export function nerveReadiness({ services, sessions }: NerveStatus): Readiness {
+  const reasons = [
+    ...services.filter(({ status }) => status === 'unknown').map(({ name, reason }) => `service ${name}: ${reason}`),
+    ...services.filter(({ error }) => error !== null).map(({ name, error }) => `service ${name}: ${error}`),
+    ...sessions
+      .filter(({ session }) => session.status !== 'connected')
+      .map(({ ensemble, session }) => `ZooKeeper ${ensemble} is ${session.status}${because(session.reason)}`),
+  ]
+  return reasons.length === 0 ? { ready: true } : { ready: false, reasons }
+}
+
+const HEALTH: Readonly<Record<string, Mood>> = { up: 'good', down: 'bad', unknown: 'unsure' }
+
+/** What an operator sees at `/`. */
+export function nerveStatusPage(status: NerveStatus): StatusPage {
+  const { instanceId, version, config, configError, services, sessions } = status
+  return {
+    title: `nerve ${instanceId}`,
+    problems: configError === undefined ? [] : [`The last edit of the configuration is refused:\n${configError}`],
+    facts: [
+      ['version', version],
+      ['configuration', config],
+      ...sessions.map(({ ensemble, session }) => [`ZooKeeper ${ensemble}`, session.status] as const),
+    ],
+    tables: [
+      {
+        title: 'Services',
+        columns: ['service', 'address', 'health', 'registration', 'why'],
+        rows: services.map((service) => [
+          service.name,
+          `${service.host}:${service.port}`,
+          { text: service.status, mood: HEALTH[service.status] ?? 'plain' },
+          registrationCell(service),
+          service.reason ?? '',
+        ]),
+        whenEmpty: 'No service is configured.',
+      },
+      {
+        title: 'Checks',
+        columns: ['service', 'check', 'health', 'why'],
+        rows: services.flatMap(({ name, checks }) =>
+          checks.map((check) => [
+            name,
+            check.name,
+            { text: check.status, mood: HEALTH[check.status] ?? 'plain' },
+            check.status === 'down' ? check.reason : '',
+          ]),
+        ),
+        whenEmpty: 'No check runs.',
+      },
+    ],
+  }
+}
+
+function registrationCell({ registered, status, error, reporter }: NerveStatus['services'][number]): Cell {
+  if (error !== null) return { text: error, mood: 'bad' }
+  if (registered) return { text: String(reporter['path'] ?? 'registered'), mood: 'good' }
+  return { text: 'not registered', mood: status === 'up' ? 'bad' : 'plain' }
+}
+
+function because(reason: string | undefined): string {
+  return reason === undefined ? '' : `: ${reason}`
+}

@@ -1,0 +1,137 @@
+import { isDeepStrictEqual } from 'node:util'
+import { createBackoff } from '../core/backoff.ts'
+import { type Clock, pause } from '../core/clock.ts'
+import { messageOf } from '../core/errors.ts'
+import type { Logger } from '../core/log.ts'
+import type { Metrics } from '../core/metrics.ts'
+import { ReconcileLoop, type ReconcileResult } from '../core/reconcile-loop.ts'
+import { runAll } from '../core/tasks.ts'
+import type { Generator, GeneratorService, GeneratorType } from './generators/generator.ts'
+import type { Service } from './service.ts'
+
+/** The first change is applied at once; followers within this time are merged into one pass. */
+const SETTLE_MS = 50
+/** A pass without a cause, to repair what nobody told us of. */
+const RESYNC_MS = 30_000
+
+export interface GeneratorRunnerContext {
+  readonly clock: Clock
+  readonly log: Logger
+  readonly metrics: Metrics
+  readonly random: () => number
+  readonly firstPassMs: number
+  /** All services, in configuration order. */
+  readonly services: () => readonly Service[]
+}
+
+/** Drives one generator: gathers what changed, and calls it until the world is as the services say. */
+export class GeneratorRunner {
+  readonly #type: GeneratorType
+  readonly #context: GeneratorRunnerContext
+  readonly #generator: Generator<unknown>
+  readonly #loop: ReconcileLoop
+  #options: unknown
+  /** Changed services and when the oldest unapplied registry event of each arrived. */
+  #pending = new Map<string, number | undefined>()
+  #complete: () => void = () => {}
+  #succeeded = false
+  #lastError: string | undefined
+
+  constructor(type: GeneratorType, options: unknown, context: GeneratorRunnerContext) {
+    const { clock, metrics, random } = context
+    const log = context.log.child({ generator: type.type })
+    this.#type = type
+    this.#options = options
+    this.#context = context
+    this.#generator = type.create({ clock, log, metrics, random, trigger: () => this.#loop.trigger() }, options)
+    const failures = metrics.counter('synapse_generator_failures_total', 'Passes that failed.', ['generator'])
+    failures.inc({ generator: type.type }, 0)
+    this.#loop = new ReconcileLoop({
+      clock,
+      backoff: createBackoff({ initialMs: 100, maxMs: 5_000, random }),
+      settleMs: SETTLE_MS,
+      resyncMs: RESYNC_MS,
+      reconcile: (signal) => this.#reconcile(signal),
+      onError: (error, retryInMs) => {
+        failures.inc({ generator: type.type })
+        const message = messageOf(error)
+        if (message !== this.#lastError)
+          log.error('generator failed, will be retried', { reason: message, retry_in_ms: Math.round(retryInMs) })
+        this.#lastError = message
+      },
+    })
+  }
+
+  get type(): string {
+    return this.#type.type
+  }
+
+  /** Why this generator is not ready; undefined when its first pass has succeeded. */
+  get unready(): string | undefined {
+    if (this.#succeeded) return undefined
+    return `generator ${this.type}: ${this.#lastError ?? 'the first pass has not ended'}`
+  }
+
+  /** A service changed. The first registry event since the last success counts for the propagation histogram. */
+  changed(service: string, eventAt: number | undefined): void {
+    this.#pending.set(service, this.#pending.get(service) ?? eventAt)
+    if (this.#context.services().every(({ discovered }) => discovered)) this.#complete()
+    this.#loop.trigger()
+  }
+
+  /** Takes top-level options; the next pass applies them if they changed. */
+  configure(options: unknown): void {
+    if (!isDeepStrictEqual(this.#options, options)) this.#generator.configure(options)
+    this.#options = options
+    this.#loop.trigger() // the list of services may have changed too
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    await this.#firstDiscovery(signal)
+    const loop = { name: 'passes', run: (inner: AbortSignal) => this.#loop.run(inner) }
+    await runAll([loop, ...this.#generator.tasks], signal, (task, error) =>
+      this.#context.log.error('generator task failed while stopping', { task, reason: messageOf(error) }),
+    )
+  }
+
+  state() {
+    return { ...this.#generator.state(), error: this.#lastError ?? null }
+  }
+
+  /** Waits until every service is discovered, but not for long: what is known is served, the rest follows. */
+  async #firstDiscovery(signal: AbortSignal): Promise<void> {
+    const { clock, firstPassMs, services } = this.#context
+    if (services().every(({ discovered }) => discovered)) return
+    const complete = new AbortController()
+    this.#complete = () => complete.abort()
+    const stop = () => complete.abort()
+    signal.addEventListener('abort', stop, { once: true })
+    await pause(clock, firstPassMs, complete.signal)
+    signal.removeEventListener('abort', stop)
+  }
+
+  async #reconcile(signal: AbortSignal): Promise<ReconcileResult> {
+    const taken = this.#pending
+    this.#pending = new Map()
+    const services: GeneratorService<unknown>[] = this.#context.services().map((service) => {
+      const eventAt = taken.get(service.config.name)
+      return {
+        name: service.config.name,
+        options: service.optionsFor(this.#type),
+        backends: service.backends,
+        ...(eventAt === undefined ? {} : { eventAt }),
+      }
+    })
+    try {
+      const result = await this.#generator.reconcile(services, signal)
+      if (this.#lastError !== undefined)
+        this.#context.log.info('generator recovered', { generator: this.type, after: this.#lastError })
+      this.#succeeded = true
+      this.#lastError = undefined
+      return result
+    } catch (error) {
+      for (const [name, eventAt] of taken) this.#pending.set(name, eventAt ?? this.#pending.get(name))
+      throw error
+    }
+  }
+}

@@ -1,0 +1,96 @@
+import { formatCommand, serverOf } from './commands.ts'
+import type { Backend, RuntimeCommand } from './model.ts'
+import { planHaproxy } from './plan.ts'
+import { shorten } from './server-options.ts'
+import type { CommandOutcome, WorkerLink } from './worker-link.ts'
+
+/** The second round repairs what the first found to be otherwise than believed; a third would only repeat it. */
+const MAX_ROUNDS = 2
+/** Reading back more backends than this costs more than reading all. */
+const READ_ONE_BY_ONE = 50
+
+/** What came of bringing backends into line. */
+export interface Applied {
+  /** Every command, with HAProxy's answer. */
+  readonly outcomes: readonly CommandOutcome[]
+  /** What could not be done at run time, by backend: why it takes a reload. */
+  readonly reloadReasons: ReadonlyMap<string, readonly string[]>
+}
+
+/**
+ * Makes the servers of these backends as desired, as far as the Runtime API can, and reads them back: what is not in the
+ * result is so in HAProxy.
+ * @param onAnswered called after each round of commands, before they are read back.
+ * @throws SmartStackError HAPROXY_SOCKET or DEADLINE; how much was done is then unknown, and the link knows that.
+ */
+export async function applyBackends(
+  link: WorkerLink,
+  backends: ReadonlyMap<string, Backend>,
+  onAnswered: (outcomes: readonly CommandOutcome[]) => void,
+  signal: AbortSignal,
+): Promise<Applied> {
+  const all: CommandOutcome[] = []
+  for (let round = 1; ; round++) {
+    const plan = planBackends(link, backends)
+    if (plan.commands.length === 0) return { outcomes: all, reloadReasons: plan.reloadReasons }
+    if (round > MAX_ROUNDS) {
+      return { outcomes: all, reloadReasons: withLeftOver(plan.reloadReasons, plan.commands, all, backends) }
+    }
+    const outcomes = await link.execute(plan.commands, signal)
+    onAnswered(outcomes)
+    for (const outcome of outcomes) all.push(outcome)
+    await readBack(link, [...new Set(plan.commands.map(({ backend }) => backend))], signal)
+  }
+}
+
+/** The planner's answer, reasons kept apart by backend. */
+function planBackends(link: WorkerLink, backends: ReadonlyMap<string, Backend>) {
+  const commands: RuntimeCommand[] = []
+  const reloadReasons = new Map<string, readonly string[]>()
+  const structure = link.structure ?? new Map()
+  const observed = { pid: link.worker?.pid, structure, configText: '', backends: link.observed }
+  for (const [name, backend] of backends) {
+    // The same structure on both sides: sections are compared elsewhere, once for all backends.
+    const desired = { configText: '', structure, backends: new Map([[name, backend]]) }
+    const plan = planHaproxy(desired, observed, { known: link.ledger })
+    for (const command of plan.commands) commands.push(command)
+    if (plan.reloadReasons.length > 0) reloadReasons.set(name, plan.reloadReasons)
+  }
+  return { commands, reloadReasons }
+}
+
+async function readBack(link: WorkerLink, touched: readonly string[], signal: AbortSignal): Promise<void> {
+  if (touched.length > READ_ONE_BY_ONE) await link.observeAll(signal)
+  else await link.observe(touched, signal)
+}
+
+/** Commands that HAProxy does not do, or that change nothing, become reasons to reload: the file can say all of it. */
+function withLeftOver(
+  reasons: ReadonlyMap<string, readonly string[]>,
+  leftOver: readonly RuntimeCommand[],
+  outcomes: readonly CommandOutcome[],
+  backends: ReadonlyMap<string, Backend>,
+): ReadonlyMap<string, readonly string[]> {
+  const all = new Map(reasons)
+  const seen = new Set<string>()
+  for (const command of leftOver) {
+    const key = `${command.backend}/${serverOf(command)}`
+    if (seen.has(key)) continue // one reason per server is enough
+    seen.add(key)
+    const service = backends.get(command.backend)?.service ?? command.backend
+    const reason = `service ${service}: ${complaint(command, outcomes)}`
+    all.set(command.backend, [...(all.get(command.backend) ?? []), reason])
+  }
+  return all
+}
+
+function complaint(command: RuntimeCommand, outcomes: readonly CommandOutcome[]): string {
+  const line = shorten(formatCommand(command))
+  const answer = outcomes.findLast(
+    ({ command: done }) =>
+      done.kind === command.kind && done.backend === command.backend && serverOf(done) === serverOf(command),
+  )?.answer
+  if (answer?.result === 'refused') return `HAProxy refuses "${line}": ${answer.reason}`
+  if (answer?.result === 'unknown') return `HAProxy answers "${line}" with "${shorten(answer.text)}"`
+  return `"${line}" has no effect`
+}

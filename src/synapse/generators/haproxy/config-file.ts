@@ -1,0 +1,126 @@
+import { open, readFile, rename } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import type { Clock } from '../../../core/clock.ts'
+import { messageOf, SmartStackError } from '../../../core/errors.ts'
+import { type CommandResult, runCommand } from './run-command.ts'
+
+export interface ConfigFileOptions {
+  readonly path: string
+  /** Written and checked first, then moved over `path`: on the same file system, or the move would not be atomic. */
+  readonly candidatePath: string
+  /** A shell command, or a list as it is; exit status 0 accepts the candidate. undefined: no check. */
+  readonly check: string | readonly string[] | undefined
+  /** Longest run of the check, ms. */
+  readonly checkTimeoutMs: number
+  readonly clock: Clock
+}
+
+/** The file HAProxy starts from. It is only ever replaced as a whole, by one that passed the check. */
+export class ConfigFile {
+  readonly #options: ConfigFileOptions
+
+  constructor(options: ConfigFileOptions) {
+    this.#options = options
+  }
+
+  /** What the file says; undefined when there is none. @throws SmartStackError HAPROXY_CONFIG when it cannot be read. */
+  async read(): Promise<string | undefined> {
+    const { path } = this.#options
+    try {
+      return await readFile(path, 'utf8')
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') return undefined
+      throw fileError(`cannot read ${path}`, error)
+    }
+  }
+
+  /**
+   * Replaces the file by `text`, checked and on disk before it counts. After a failure the file is as before, and the
+   * candidate stays to be looked at.
+   * @throws SmartStackError HAPROXY_CONFIG with HAProxy's own words, or why the file cannot be written.
+   */
+  async replace(text: string, signal: AbortSignal): Promise<void> {
+    const { path, candidatePath } = this.#options
+    try {
+      await writeDurably(candidatePath, text)
+    } catch (error) {
+      throw fileError(`cannot write ${candidatePath}`, error)
+    }
+    await this.#check(signal)
+    await moveDurably(candidatePath, path)
+  }
+
+  /** Puts a text back that has passed the check before. @throws SmartStackError HAPROXY_CONFIG. */
+  async restore(text: string): Promise<void> {
+    const { path, candidatePath } = this.#options
+    try {
+      await writeDurably(candidatePath, text)
+    } catch (error) {
+      throw fileError(`cannot write ${candidatePath}`, error)
+    }
+    await moveDurably(candidatePath, path)
+  }
+
+  async #check(signal: AbortSignal): Promise<void> {
+    const { check, checkTimeoutMs, clock, candidatePath } = this.#options
+    if (check === undefined) return
+    const result = await runCommand(check, { clock, deadlineMs: checkTimeoutMs }, signal)
+    if (result.status !== 0) {
+      throw new SmartStackError('HAPROXY_CONFIG', `HAProxy refuses ${candidatePath}: ${checkMessage(result)}`)
+    }
+  }
+}
+
+/** The sentences of a failed `haproxy -c` that say what is wrong, without its `[ALERT] (pid) :` in front of each. */
+export function checkMessage({ status, output }: CommandResult): string {
+  const lines = output.split('\n').filter((line) => line.trim() !== '')
+  const alerts = lines.flatMap((line) => {
+    const [, words] = /^\[ALERT\]\s*\S*\s*(?:\(\d+\))?\s*:\s*(?:config : )?(.*)$/.exec(line) ?? []
+    return words === undefined || /^(?:Error\(s\) found in|Fatal errors found in)/.test(words) ? [] : [words]
+  })
+  if (alerts.length > 0) return alerts.join('; ')
+  return lines.length > 0 ? lines.join('; ') : `the check ended with ${status} and said nothing`
+}
+
+/** Writes a file so that it survives a power cut once this resolves. */
+async function writeDurably(path: string, text: string): Promise<void> {
+  const file = await open(path, 'w')
+  try {
+    await file.writeFile(text)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+async function moveDurably(from: string, to: string): Promise<void> {
+  try {
+    await rename(from, to)
+    const directory = await open(dirname(to), 'r')
+    try {
+      await directory.sync()
+    } finally {
+      await directory.close()
+    }
+  } catch (error) {
+    throw fileError(`cannot move ${from} over ${to}`, error)
+  }
+}
+
+const FILE_PROBLEMS: Readonly<Record<string, string>> = {
+  EXDEV: 'they are on different file systems; put candidate_config_file_path beside config_file_path',
+  EROFS: 'the file system is read-only',
+  EACCES: 'permission denied; synapse must be allowed to write in this directory',
+  EPERM: 'permission denied; synapse must be allowed to write in this directory',
+  ENOENT: 'the directory does not exist',
+  ENOSPC: 'the disk is full',
+}
+
+function fileError(what: string, cause: unknown): SmartStackError {
+  const why = FILE_PROBLEMS[errorCode(cause) ?? ''] ?? messageOf(cause)
+  return new SmartStackError('HAPROXY_CONFIG', `${what}: ${why}`, { cause, retryable: true })
+}
+
+function errorCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+}

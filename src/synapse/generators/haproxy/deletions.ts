@@ -1,0 +1,64 @@
+import type { DesiredState, ObservedState, RuntimeCommand, Tombstone } from './model.ts'
+
+/**
+ * When servers in maintenance are deleted. Late and rarely: HAProxy up to 2.8 can crash when a server is deleted soon after
+ * it went into maintenance, and refuses while connections are attached, idle ones included.
+ */
+
+export interface TombstoneInput {
+  readonly desired: DesiredState
+  readonly observed: ObservedState
+  /** In ms of the caller's clock. */
+  readonly now: number
+  /** `tombstone_delete_delay` in ms. */
+  readonly deleteDelayMs: number
+}
+
+/** The tombstones after an observation: new ones, and the older ones that are still there and still unwanted. */
+export function updateTombstones(previous: readonly Tombstone[], input: TombstoneInput): readonly Tombstone[] {
+  const { desired, observed, now, deleteDelayMs } = input
+  const old = new Map(previous.map((tombstone) => [keyOf(tombstone), tombstone]))
+  return [...desired.backends.values()].flatMap((backend) => {
+    const wanted = new Set(backend.servers.map(({ name }) => name))
+    const running = observed.backends.get(backend.name) ?? []
+    return running
+      .filter(({ name, adminState }) => adminState === 'maint' && !wanted.has(name) && !backend.fixedServers?.has(name))
+      .map(({ name }): Tombstone => {
+        const fresh = { backend: backend.name, name, since: now, nextTryAt: now + deleteDelayMs, refusals: 0 }
+        return old.get(keyOf(fresh)) ?? fresh
+      })
+  })
+}
+
+/** Deletions that are due, the oldest first. `limit`: the most for one pass. */
+export function planDeletions(tombstones: readonly Tombstone[], now: number, limit = 100): readonly RuntimeCommand[] {
+  return tombstones
+    .filter(({ nextTryAt }) => nextTryAt <= now)
+    .sort((a, b) => a.since - b.since)
+    .slice(0, limit)
+    .map(({ backend, name }) => ({ kind: 'del-server', backend, name }))
+}
+
+const FIRST_RETRY_MS = 1000
+const LONGEST_RETRY_MS = 15_000
+const MAX_REFUSALS = 20
+
+/** A tombstone whose deletion HAProxy refused: tried again later and later, and in the end left to the next reload. */
+export function afterRefusal(tombstone: Tombstone, now: number): Tombstone {
+  const refusals = tombstone.refusals + 1
+  const waitMs =
+    refusals >= MAX_REFUSALS
+      ? Number.POSITIVE_INFINITY
+      : Math.min(FIRST_RETRY_MS * 2 ** (refusals - 1), LONGEST_RETRY_MS)
+  return { ...tombstone, refusals, nextTryAt: now + waitMs }
+}
+
+/** When the next deletion is due, for the caller's requeue; undefined when none is. */
+export function nextDeletionAt(tombstones: readonly Tombstone[]): number | undefined {
+  const next = Math.min(...tombstones.map(({ nextTryAt }) => nextTryAt))
+  return Number.isFinite(next) ? next : undefined
+}
+
+function keyOf({ backend, name }: Pick<Tombstone, 'backend' | 'name'>): string {
+  return `${backend}/${name}`
+}

@@ -1,0 +1,140 @@
+import type { Backends } from '../../backends.ts'
+import type { GeneratorService } from '../generator.ts'
+import type { Capabilities } from './capabilities.ts'
+import { checkServices } from './check-services.ts'
+import type { HaproxyOptions, HaproxyServiceOptions } from './config.ts'
+import { defaultsLines, globalLines } from './global-lines.ts'
+import { splitLines } from './keywords.ts'
+import type { DesiredState, ObservedServer } from './model.ts'
+import type { ConfigTemplate, ConfigView, ServiceView } from './render.ts'
+import { sectionsOf } from './sections.ts'
+import { shorten } from './server-options.ts'
+import { type BuiltService, buildService, type ServiceResult, type Warning } from './service.ts'
+
+export type { Warning } from './service.ts'
+
+export interface DesiredInput {
+  readonly options: HaproxyOptions
+  /** In configuration order. */
+  readonly services: readonly GeneratorService<HaproxyServiceOptions>[]
+  readonly capabilities: Capabilities
+  readonly template: ConfigTemplate
+  /** The servers in HAProxy now, so that no id in use is given again. Default: none. */
+  readonly running?: ReadonlyMap<string, readonly ObservedServer[]>
+  /** Used when the configuration has no `server_order_seed`. Default: 0. */
+  readonly orderSeed?: number
+  /** Spares the work for services that did not change since the last call with it. Never changes the result. */
+  readonly cache?: DesiredCache
+}
+
+export interface Desired {
+  readonly state: DesiredState
+  readonly warnings: readonly Warning[]
+}
+
+/**
+ * Works out what HAProxy shall be. A service that cannot be built is left out with a warning; the others go on.
+ * @throws SmartStackError HAPROXY_CONFIG when the template cannot be filled.
+ */
+export function buildDesired(input: DesiredInput): Desired {
+  const { options, template } = input
+  const warnings: Warning[] = []
+  const clashes = new Map(checkServices(options, input.services).map(({ service, message }) => [service, message]))
+  const built: BuiltService[] = []
+  for (const service of input.services) {
+    if (service.options.disabled) continue
+    const clash = clashes.get(service.name)
+    const result: ServiceResult = clash === undefined ? cachedService(service, input) : { ok: false, reason: clash }
+    if (result.ok) {
+      built.push(result)
+      for (const warning of result.warnings) warnings.push(warning)
+    } else warnings.push({ service: service.name, kind: 'service', message: `left out of HAProxy: ${result.reason}` })
+  }
+  const shared = sharedFrontend(options, built, warnings)
+  const view = (services: readonly ServiceView[]): ConfigView => ({
+    global: globalLines(options),
+    defaults: defaultsLines(options),
+    sections: Object.entries(options.extra_sections).map(([header, lines]) => ({ header, lines })),
+    services,
+    sharedFrontend: shared,
+  })
+  const state = {
+    configText: template(view(built.map((service) => service.view))),
+    structure: sectionsOf(template(view(built.map((service) => withoutServers(service.view))))),
+    backends: new Map(built.map(({ backend }) => [backend.name, backend])),
+  }
+  return { state, warnings }
+}
+
+function withoutServers(view: ServiceView): ServiceView {
+  return { ...view, backend: { ...view.backend, servers: [], serverLines: '' } }
+}
+
+/** What was built from these backends, and from what else. */
+export type DesiredCache = WeakMap<Backends, CacheEntry>
+
+interface CacheEntry {
+  /** Compared by identity. */
+  readonly madeFrom: readonly unknown[]
+  readonly result: BuiltService
+  readonly names: ReadonlyMap<number, string>
+  readonly ids: ReadonlyMap<string, number>
+}
+
+export function createDesiredCache(): DesiredCache {
+  return new WeakMap()
+}
+
+function cachedService(service: GeneratorService<HaproxyServiceOptions>, input: DesiredInput): ServiceResult {
+  const { options, capabilities, cache, orderSeed = 0 } = input
+  const running = input.running?.get(service.options.backend_name ?? service.name) ?? []
+  const madeFrom = [service.name, service.options, options, capabilities.version, orderSeed]
+  const entry = cache?.get(service.backends)
+  if (entry?.madeFrom.every((part, index) => part === madeFrom[index]) ) return entry.result
+  const result = buildService({ options, service, capabilities, running, orderSeed })
+  if (result.ok) cache?.set(service.backends, { madeFrom, result, ...idsOf(result) })
+  return result
+}
+
+/** Whether the ids would be given in the same way again: they neither meet those in HAProxy nor differ from them. */
+function idsHold({ ids, names }: CacheEntry, running: readonly ObservedServer[]): boolean {
+  return running.every(({ name, id }) => (ids.get(name) ?? id) === id && (names.get(id) ?? name) === name)
+}
+
+function idsOf({ backend }: BuiltService): Pick<CacheEntry, 'ids' | 'names'> {
+  return {
+    ids: new Map(backend.servers.map(({ name, id }) => [name, id])),
+    names: new Map(backend.servers.map(({ name, id }) => [id, name])),
+  }
+}
+
+function sharedFrontend(
+  options: HaproxyOptions,
+  services: readonly BuiltService[],
+  warnings: Warning[],
+): ConfigView['sharedFrontend'] {
+  const lines: string[] = []
+  const add = (service: string | undefined, wanted: readonly string[]) => {
+    const { known, unknown } = splitLines('frontend', wanted)
+    lines.push(...known)
+    for (const line of unknown) {
+      warnings.push({
+        service,
+        kind: 'line',
+        message: `"${shorten(line)}" is left out: HAProxy has no such line in a frontend`,
+      })
+    }
+  }
+  add(undefined, options.shared_frontend ?? [])
+  for (const { view, sharedLines } of services) {
+    if (options.shared_frontend !== undefined) add(view.name, sharedLines)
+    else if (sharedLines.length > 0) {
+      warnings.push({
+        service: view.name,
+        kind: 'line',
+        message: 'its shared_frontend is left out: the top level of haproxy has none',
+      })
+    }
+  }
+  return options.shared_frontend === undefined ? null : { name: 'shared-frontend', lines }
+}

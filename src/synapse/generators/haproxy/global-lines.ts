@@ -1,0 +1,69 @@
+import { type HaproxyOptions, isManaged } from './config.ts'
+
+// A HAProxy of ours without a limit of its own reserves memory for as many connections as the process may have files,
+// which a container often leaves at a billion. A `maxconn` in its place would keep HAProxy from starting where fewer
+// files are allowed; this only bounds what it computes (half of it becomes maxconn).
+const FILE_LIMIT = 'fd-hard-limit 40000'
+const DEFAULT_DEFAULTS = [
+  'timeout connect 1s',
+  'timeout client 1m',
+  'timeout server 1m',
+  'timeout queue 10s',
+  'retries 3',
+  'option redispatch',
+]
+
+/** The stats sockets that synapse talks to. Several only where somebody else's HAProxy has several processes. */
+export function socketPaths(options: HaproxyOptions): readonly string[] {
+  const { socket_file_path: paths } = options
+  if (paths !== undefined) return typeof paths === 'string' ? [paths] : paths
+  return isManaged(options) ? [`${options.run_directory}/haproxy.sock`] : []
+}
+
+/** The lines of `global`: the user's, and what synapse's driver needs where they do not have it. */
+export function globalLines(options: HaproxyOptions): readonly string[] {
+  const managed = isManaged(options)
+  const own = options.global ?? []
+  const has = (...keywords: readonly string[]) =>
+    own.some((line) => keywords.every((keyword, index) => line.split(/\s+/)[index] === keyword))
+  const lines = [...own]
+  if (managed && !has('maxconn') && !has('fd-hard-limit') && !has('ulimit-n')) lines.push(FILE_LIMIT)
+  if (options.do_socket || managed) {
+    const missing = socketPaths(options).filter((path) => !has('stats', 'socket', path))
+    lines.push(...missing.map((path) => `stats socket ${path} mode 600 level admin expose-fd listeners`))
+    // One idle connection of synapse stays open; HAProxy's own default would close it after 10 seconds.
+    if (missing.length > 0 && !has('stats', 'timeout')) lines.push('stats timeout 1h')
+    if (missing.length > 0 && !has('stats', 'maxconn')) lines.push('stats maxconn 20')
+  }
+  if (managed && options.hard_stop_after !== null && !has('hard-stop-after')) {
+    lines.push(`hard-stop-after ${formatTime(options.hard_stop_after)}`)
+  }
+  if (managed && options.mworker_max_reloads !== undefined && !has('mworker-max-reloads')) {
+    lines.push(`mworker-max-reloads ${options.mworker_max_reloads}`)
+  }
+  return lines
+}
+
+/** In the largest unit that divides it: HAProxy takes whole numbers only. */
+function formatTime(ms: number): string {
+  const [unit, size] = UNITS.find(([, each]) => ms % each === 0) ?? ['ms', 1]
+  return `${Math.max(1, Math.round(ms / size))}${unit}`
+}
+
+const UNITS = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['m', 60_000],
+  ['s', 1000],
+] as const
+
+/** The lines of `defaults`. */
+export function defaultsLines(options: HaproxyOptions): readonly string[] {
+  return options.defaults ?? (isManaged(options) ? DEFAULT_DEFAULTS : [])
+}
+
+/** The `defaults` that services live under: those of the last such section before them. */
+export function effectiveDefaults(options: HaproxyOptions): readonly string[] {
+  const extra = Object.entries(options.extra_sections).findLast(([header]) => /^defaults\b/.test(header.trim()))
+  return extra === undefined ? defaultsLines(options) : extra[1]
+}

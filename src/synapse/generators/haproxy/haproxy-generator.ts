@@ -1,0 +1,358 @@
+import { type Clock, pause } from '../../../core/clock.ts'
+import { messageOf } from '../../../core/errors.ts'
+import type { ReconcileResult } from '../../../core/reconcile-loop.ts'
+import type { Task } from '../../../core/tasks.ts'
+import type { Generator, GeneratorContext } from '../generator.ts'
+import { capabilitiesOf } from './capabilities.ts'
+import { changeFields, summarizeChanges } from './change-log.ts'
+import { serverOf } from './commands.ts'
+import type { HaproxyOptions, HaproxyServiceOptions } from './config.ts'
+import type { ConfigFile } from './config-file.ts'
+import { DesiredModel, type HaproxyService } from './desired-model.ts'
+import { readFoundFile } from './found-file.ts'
+import { socketPaths } from './global-lines.ts'
+import { createHaproxyMetrics, type HaproxyMetrics } from './haproxy-metrics.ts'
+import { configPath, createConfigFile, createProcess, haproxyVersion, prepareDirectory } from './haproxy-setup.ts'
+import type { Backend } from './model.ts'
+import type { HaproxyProcess } from './process.ts'
+import { Propagation } from './propagation.ts'
+import { ReloadReasons } from './reload-reasons.ts'
+import { Reloader } from './reloader.ts'
+import type { ConfigTemplate } from './render.ts'
+import { type RunningRecord, readRecord, writeRecord } from './running-record.ts'
+import { readTemplate } from './template-file.ts'
+import { type CommandOutcome, WorkerLink } from './worker-link.ts'
+import { WorkerReconciler, type WorkerResult } from './worker-reconciler.ts'
+
+/** How often a worker that has nothing to do is asked whether it is still there, and how long it may take to say so. */
+const PING_EVERY_MS = 500
+const PING_DEADLINE_MS = 500
+/** Every so many pings the old workers are counted. */
+const COUNT_OLD_WORKERS_EVERY = 10
+
+/** The haproxy generator: HAProxy, its file and its servers are as the services say. */
+export class HaproxyGenerator implements Generator<HaproxyServiceOptions, HaproxyOptions> {
+  readonly tasks: readonly Task[]
+  readonly #context: GeneratorContext
+  readonly #clock: Clock
+  readonly #metrics: HaproxyMetrics
+  readonly #model = new DesiredModel()
+  readonly #propagation: Propagation
+  readonly #reasons = new ReloadReasons()
+  readonly #file: ConfigFile | undefined
+  readonly #process: HaproxyProcess
+  readonly #reloader: Reloader
+  readonly #workers: readonly WorkerReconciler[]
+  readonly #orderSeed: number
+  #options: HaproxyOptions
+  #template: ConfigTemplate | undefined
+  /** What HAProxy says of its version. */
+  #version = ''
+  #started = false
+  /** HAProxy was started from the file that we wrote, not found running. */
+  #ownStart = false
+  /** What an earlier synapse left. */
+  #record: RunningRecord | undefined
+  #recorded = ''
+  /** The backends that the file says or will say in a moment. */
+  #fileFollows: ReadonlyMap<string, Backend> | undefined
+  /** What HAProxy was last loaded with; only of interest without a stats socket. */
+  #loadedText: string | undefined
+  #loads = 0
+  #warned: ReadonlySet<string> = new Set()
+
+  /** @param orderSeed decides the order of server lines where the configuration does not. */
+  constructor(context: GeneratorContext, options: HaproxyOptions, orderSeed: number) {
+    this.#context = context
+    this.#clock = context.clock
+    this.#options = options
+    this.#orderSeed = orderSeed
+    this.#metrics = createHaproxyMetrics(context.metrics)
+    this.#propagation = new Propagation(this.#metrics.propagation, context.clock)
+    this.#file = createConfigFile(options, context)
+    this.#process = createProcess(options, context, {
+      beforeStart: (signal) => this.#beforeStart(signal),
+      onRestart: () => this.#onRestart(),
+    })
+    this.#reloader = this.#createReloader()
+    this.#workers = (options.do_socket ? socketPaths(options) : []).map((address) => this.#createWorker(address))
+    this.tasks = [
+      { name: 'haproxy process', run: (signal) => this.#process.run(signal) },
+      { name: 'haproxy file', run: (signal) => this.#reloader.run(signal) },
+      { name: 'haproxy watch', run: (signal) => this.#watch(signal) },
+    ]
+  }
+
+  configure(options: HaproxyOptions): void {
+    this.#options = options
+    this.#template = undefined
+  }
+
+  async reconcile(services: readonly HaproxyService[], signal: AbortSignal): Promise<ReconcileResult> {
+    const started = this.#clock.now()
+    for (const { name, eventAt } of services) this.#propagation.note(name, eventAt)
+    await this.#updateModel(services, signal)
+    await this.#start(signal)
+    this.#followFile()
+    const loads = this.#loads
+    const settled = await Promise.allSettled(this.#workers.map((worker) => worker.reconcile(this.#model, signal)))
+    const results = settled.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+    this.#logChanges(results, started)
+    this.#confirm(results)
+    const failed = settled.find((result) => result.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
+    // A reload that ended meanwhile has made these reasons old; it has asked for another pass.
+    if (loads === this.#loads) this.#wantReload(results)
+    await this.#saveRecord()
+    return { requeueAfterMs: this.#versionChanged() ? 0 : Math.min(60_000, ...results.map(({ againMs }) => againMs)) }
+  }
+
+  state() {
+    const [first] = this.#workers
+    return {
+      mode: this.#process.mode,
+      pid: first?.link.worker?.pid ?? null,
+      version: first?.link.worker?.version ?? null,
+      connected: this.#workers.every(({ link }) => link.connected),
+      ...this.#process.state(),
+      ...this.#reloader.state(),
+      tombstones: this.#tombstones(),
+      reload_only: Object.fromEntries(
+        [...this.#model.backends.values()].flatMap(({ service, reloadOnly }) =>
+          reloadOnly === undefined ? [] : [[service, reloadOnly]],
+        ),
+      ),
+      not_settled_by_reload: this.#reasons.stubborn,
+      warnings: this.#model.warnings.map(({ service, message }) => ({ service: service ?? null, message })),
+    }
+  }
+
+  #createReloader(): Reloader {
+    const { clock, log, random } = this.#context
+    const { do_reloads: reloads, restart_interval: restartIntervalMs, restart_jitter: restartJitter } = this.#options
+    return new Reloader({
+      file: this.#file,
+      process: reloads && this.#file !== undefined ? this.#process : undefined,
+      restartIntervalMs,
+      restartJitter,
+      desired: () => this.#model,
+      render: () => this.#model.render(this.#running()),
+      onLoaded: (reasons) => this.#onLoaded(reasons),
+      clock,
+      log,
+      random,
+      metrics: this.#metrics,
+    })
+  }
+
+  #createWorker(address: string): WorkerReconciler {
+    const { socket_timeout: deadlineMs, tombstone_delete_delay: deleteDelayMs } = this.#options
+    const link = new WorkerLink({ address, clock: this.#clock, deadlineMs, onLost: () => this.#onLost() })
+    return new WorkerReconciler(link, this.#clock, deleteDelayMs, {
+      onNewWorker: (newLink, first) => this.#onNewWorker(newLink, first),
+      onAnswered: (outcomes) => this.#onAnswered(outcomes),
+      onDrift: (outcomes) => this.#onDrift(outcomes),
+    })
+  }
+
+  async #updateModel(services: readonly HaproxyService[], signal: AbortSignal): Promise<void> {
+    this.#template ??= await readTemplate(this.#options.template, signal)
+    if (this.#version === '') this.#version = await haproxyVersion(this.#options, this.#context, signal)
+    const context = {
+      options: this.#options,
+      capabilities: capabilitiesOf(this.#version),
+      template: this.#template,
+      orderSeed: this.#orderSeed,
+    }
+    this.#model.update(services, context, this.#running())
+    const warnings = this.#model.warnings
+    for (const { service, message } of warnings) {
+      const text = `${service}: ${message}`
+      if (!this.#warned.has(text)) this.#context.log.warn(message, service === undefined ? {} : { service })
+    }
+    this.#warned = new Set(warnings.map(({ service, message }) => `${service}: ${message}`))
+  }
+
+  /** The servers in HAProxy now, so that an id in use is not given again. */
+  #running() {
+    return this.#workers[0]?.link.observed ?? new Map()
+  }
+
+  async #start(signal: AbortSignal): Promise<void> {
+    if (this.#started) return
+    await prepareDirectory(this.#options)
+    if (this.#file !== undefined) this.#record = await readRecord(this.#recordPath())
+    await this.#process.start(signal)
+    if (!this.#ownStart) await this.#takeFoundFile()
+    this.#loadedText = this.#ownStart ? this.#reloader.fileText : undefined
+    this.#started = true
+  }
+
+  async #takeFoundFile(): Promise<string | undefined> {
+    const text = await this.#file?.read()
+    if (text !== undefined) this.#reloader.found(text, readFoundFile(text, this.#model.backends))
+    return text
+  }
+
+  /** HAProxy is about to be started: the file shall say what is wanted, or at least what was good the last time. */
+  async #beforeStart(signal: AbortSignal): Promise<void> {
+    this.#ownStart = true
+    try {
+      await this.#reloader.flush(signal)
+      this.#fileFollows = this.#model.backends
+    } catch (error) {
+      signal.throwIfAborted()
+      if (this.#reloader.fileText === undefined && (await this.#takeFoundFile()) === undefined) throw error
+      this.#context.log.error('haproxy starts with the last good file', { reason: messageOf(error) })
+    }
+  }
+
+  #followFile(): void {
+    if (this.#fileFollows === this.#model.backends) return
+    this.#fileFollows = this.#model.backends
+    this.#reloader.serversChanged()
+  }
+
+  #onNewWorker(link: WorkerLink, first: boolean): void {
+    const { fileState } = this.#reloader
+    if (fileState !== undefined) link.ledger.load(fileState.backends)
+    link.structure = first && !this.#ownStart ? this.#recordedStructure(link) : fileState?.structure
+  }
+
+  #recordedStructure({ worker }: WorkerLink): ReadonlyMap<string, string> | undefined {
+    const known = this.#record?.workers.some(
+      ({ pid, startedAt }) => pid === worker?.pid && startedAt === worker.startedAt,
+    )
+    return known === true ? this.#record?.structure : undefined
+  }
+
+  #onAnswered(outcomes: readonly CommandOutcome[]): void {
+    for (const { command, answer } of outcomes) {
+      this.#metrics.commands.inc({ kind: command.kind, result: answer.result })
+    }
+    for (const name of new Set(outcomes.map(({ command }) => command.backend))) {
+      this.#propagation.applied(this.#serviceOf(name))
+    }
+  }
+
+  #onDrift(outcomes: readonly CommandOutcome[]): void {
+    const servers = new Set(outcomes.map(({ command }) => `${command.backend}/${serverOf(command)}`))
+    this.#metrics.driftRepairs.inc(servers.size)
+    for (const [backend, summary] of summarizeChanges(outcomes)) {
+      this.#context.log.warn('haproxy was not as it had been left', {
+        service: this.#serviceOf(backend),
+        ...changeFields(summary),
+      })
+    }
+  }
+
+  #onLoaded(reasons: readonly string[]): void {
+    this.#loads += 1
+    this.#reasons.reloaded(reasons)
+    this.#loadedText = this.#reloader.fileText
+    for (const { link } of this.#workers) link.close()
+    this.#context.trigger()
+  }
+
+  #onRestart(): void {
+    this.#metrics.restarts.inc()
+    this.#loadedText = this.#reloader.fileText
+    this.#context.trigger()
+  }
+
+  #onLost(): void {
+    this.#process.suspect()
+    this.#context.trigger()
+  }
+
+  #logChanges(results: readonly WorkerResult[], started: number): void {
+    const ms = Math.round(this.#clock.now() - started)
+    for (const { outcomes } of results) {
+      for (const [backend, summary] of summarizeChanges(outcomes)) {
+        const fields = { service: this.#serviceOf(backend), ...changeFields(summary), ms }
+        if (summary.refused.length > 0) this.#context.log.warn('servers changed, not all', fields)
+        else this.#context.log.info('servers changed', fields)
+      }
+    }
+    this.#metrics.tombstones.set(this.#tombstones())
+  }
+
+  #confirm(results: readonly WorkerResult[]): void {
+    if (results.length < this.#workers.length || results.length === 0) return
+    const services = [...this.#model.backends.values()]
+      .filter(({ name }) => results.every(({ settled }) => settled.has(name)))
+      .map(({ service }) => service)
+    this.#propagation.confirmed(new Set(services))
+  }
+
+  #wantReload(results: readonly WorkerResult[]): void {
+    const reasons =
+      this.#workers.length === 0 ? this.#textReasons() : results.flatMap(({ reloadReasons }) => reloadReasons)
+    const { wanted, givenUp } = this.#reasons.sift([...new Set(reasons)])
+    for (const reason of givenUp) this.#context.log.error('a reload has not settled this', { reason })
+    this.#reloader.want(wanted)
+  }
+
+  /** Without a stats socket every change is a reload, and so is the start of synapse, as with Airbnb's. */
+  #textReasons(): readonly string[] {
+    if (this.#loadedText === undefined) return ['synapse has started and do_socket is off']
+    const same = this.#loadedText === this.#model.render(this.#running())
+    return same ? [] : ['the configuration changed and do_socket is off']
+  }
+
+  #versionChanged(): boolean {
+    const version = this.#workers[0]?.link.worker?.version ?? this.#version
+    const changed = capabilitiesOf(version).version !== capabilitiesOf(this.#version).version
+    this.#version = version
+    return changed
+  }
+
+  #recordPath(): string {
+    return `${configPath(this.#options)}.running`
+  }
+
+  /** So that a synapse that follows this one knows what the HAProxy it finds was started with. */
+  async #saveRecord(): Promise<void> {
+    const workers = this.#workers.flatMap(({ link: { worker } }) => (worker === undefined ? [] : [worker]))
+    const structure = this.#workers[0]?.link.structure
+    const identity = workers.map(({ pid, startedAt }) => `${pid} ${startedAt}`).join()
+    if (this.#file === undefined || structure === undefined || identity === this.#recorded) return
+    this.#recorded = identity
+    try {
+      await writeRecord(this.#recordPath(), { workers, structure })
+    } catch (error) {
+      this.#context.log.warn('cannot write what haproxy was started with', { reason: messageOf(error) })
+    }
+  }
+
+  #serviceOf(backend: string): string {
+    return this.#model.backends.get(backend)?.service ?? backend
+  }
+
+  #tombstones(): number {
+    return this.#workers.reduce((sum, { tombstones }) => sum + tombstones.size, 0)
+  }
+
+  /** Notices within a second that a worker is gone, hangs or was replaced by somebody else. */
+  async #watch(signal: AbortSignal): Promise<void> {
+    for (let tick = 0; !signal.aborted; tick++) {
+      await pause(this.#clock, PING_EVERY_MS, signal)
+      if (signal.aborted || !this.#started) continue
+      try {
+        await this.#lookAfterWorkers(signal)
+        if (tick % COUNT_OLD_WORKERS_EVERY === 0) {
+          this.#metrics.oldWorkers.set((await this.#process.oldWorkers(signal)) ?? 0)
+        }
+      } catch (error) {
+        if (!signal.aborted) this.#context.log.debug('haproxy is not to be asked now', { reason: messageOf(error) })
+      }
+    }
+  }
+
+  async #lookAfterWorkers(signal: AbortSignal): Promise<void> {
+    const problems = await Promise.all(this.#workers.map(({ link }) => link.ping(PING_DEADLINE_MS, signal)))
+    const found = problems.filter((problem) => problem !== undefined)
+    this.#metrics.up.set(found.length === 0 ? 1 : 0)
+    if (found.length > 0) this.#onLost()
+  }
+}

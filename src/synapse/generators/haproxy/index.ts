@@ -1,0 +1,22 @@
+import { hostname } from 'node:os'
+import { defineGenerator } from '../generator.ts'
+import { checkServices } from './check-services.ts'
+import { haproxyOptions, haproxyServiceOptions } from './config.ts'
+import { HaproxyGenerator } from './haproxy-generator.ts'
+
+/** Runs or drives a local HAProxy: servers through its Runtime API, the rest by its file and reloads. */
+export const haproxy = defineGenerator({
+  type: 'haproxy',
+  description: 'keeps a local HAProxy pointed at the instances of each service',
+  options: haproxyOptions,
+  serviceOptions: haproxyServiceOptions,
+  check: checkServices,
+  create: (context, options) => new HaproxyGenerator(context, options, seedOf(hostname())),
+})
+
+/** Clients with different names shuffle differently, so that `balance first` or equal weights do not favour one server everywhere. */
+function seedOf(name: string): number {
+  let seed = 0
+  for (const character of name) seed = (seed * 31 + (character.codePointAt(0) ?? 0)) % 1_000_003
+  return seed
+}

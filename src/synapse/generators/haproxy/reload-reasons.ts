@@ -1,0 +1,27 @@
+/**
+ * Keeps reloads from running in circles: a reason that is still there after the reload that should have settled it would
+ * not be settled by another one. It is given up until it changes or goes away.
+ */
+export class ReloadReasons {
+  #tried: ReadonlySet<string> = new Set()
+  #stubborn: ReadonlySet<string> = new Set()
+
+  /** HAProxy was reloaded for these reasons. */
+  reloaded(reasons: readonly string[]): void {
+    this.#tried = new Set(reasons)
+  }
+
+  /** Of the reasons that hold now, those worth a reload, and those seen to be stubborn for the first time. */
+  sift(current: readonly string[]): { readonly wanted: ReadonlySet<string>; readonly givenUp: readonly string[] } {
+    const stubborn = new Set(current.filter((reason) => this.#tried.has(reason)))
+    const givenUp = [...stubborn].filter((reason) => !this.#stubborn.has(reason))
+    this.#tried = stubborn
+    this.#stubborn = stubborn
+    return { wanted: new Set(current.filter((reason) => !stubborn.has(reason))), givenUp }
+  }
+
+  /** What no reload has settled. */
+  get stubborn(): readonly string[] {
+    return [...this.#stubborn]
+  }
+}

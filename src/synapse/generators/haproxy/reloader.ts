@@ -1,0 +1,235 @@
+import { type Backoff, createBackoff } from '../../../core/backoff.ts'
+import { type Clock, pause } from '../../../core/clock.ts'
+import { messageOf } from '../../../core/errors.ts'
+import type { Logger } from '../../../core/log.ts'
+import type { ConfigFile } from './config-file.ts'
+import type { HaproxyMetrics } from './haproxy-metrics.ts'
+import type { DesiredState } from './model.ts'
+import type { HaproxyProcess } from './process.ts'
+import { createReloadLimiter, type ReloadLimiter } from './reload-limiter.ts'
+
+/** The file follows this long after the last change of the servers, so that a burst is written once. */
+const WRITE_DELAY_MS = 1_000
+/** ... but not longer than this after the first. */
+const WRITE_DELAY_MAX_MS = 5_000
+
+/** What a configuration file says. */
+export type FileState = Pick<DesiredState, 'structure' | 'backends'>
+
+export interface ReloaderOptions {
+  readonly file: ConfigFile | undefined
+  /** `undefined`: somebody else reloads. */
+  readonly process: HaproxyProcess | undefined
+  readonly restartIntervalMs: number
+  readonly restartJitter: number
+  /** What HAProxy shall be now. */
+  readonly desired: () => FileState
+  /** The text of the file that says so. */
+  readonly render: () => string
+  /** HAProxy was reloaded for these reasons, and runs with the file as it is now. */
+  readonly onLoaded: (reasons: readonly string[]) => void
+  readonly clock: Clock
+  readonly log: Logger
+  readonly random: () => number
+  readonly metrics: HaproxyMetrics
+}
+
+/**
+ * The slow half of the generator, beside its passes: writes the file (checked, replaced as a whole, merged while servers
+ * change) and reloads HAProxy when only a reload can apply a change. One thing at a time.
+ */
+export class Reloader {
+  readonly #options: ReloaderOptions
+  readonly #limiter: ReloadLimiter
+  readonly #retries: Backoff
+  #reasons: ReadonlySet<string> = new Set()
+  #firstChangeAt: number | undefined
+  #writeAt: number | undefined
+  /** The text on disk and what it says; undefined while nobody has looked. */
+  #onDisk: { readonly text: string; readonly state: FileState } | undefined
+  #failure:
+    | { readonly structure: DesiredState['structure']; readonly retryAt: number; readonly message: string }
+    | undefined
+  #lastReload: { readonly at: number; readonly reasons: readonly string[]; readonly ms: number } | undefined
+  #reloads = 0
+  #queue: Promise<unknown> = Promise.resolve()
+  #wake: () => void = () => {}
+
+  constructor(options: ReloaderOptions) {
+    this.#options = options
+    this.#limiter = createReloadLimiter(options.restartIntervalMs, options.restartJitter, options.random)
+    this.#retries = createBackoff({ initialMs: 1_000, maxMs: 60_000, random: options.random })
+  }
+
+  /** What the file on disk says, as far as it is known. */
+  get fileState(): FileState | undefined {
+    return this.#onDisk?.state
+  }
+
+  /** The text of the file on disk, as far as it is known. */
+  get fileText(): string | undefined {
+    return this.#onDisk?.text
+  }
+
+  /** The last thing that went wrong and still holds. */
+  get failure(): string | undefined {
+    return this.#failure?.message
+  }
+
+  /** The file was found like this at the start. */
+  found(text: string, state: FileState): void {
+    this.#onDisk = { text, state }
+  }
+
+  /** Servers changed at run time: the file follows in a moment. */
+  serversChanged(): void {
+    if (this.#options.file === undefined) return
+    const now = this.#options.clock.now()
+    this.#firstChangeAt ??= now
+    this.#writeAt = Math.min(now + WRITE_DELAY_MS, this.#firstChangeAt + WRITE_DELAY_MAX_MS)
+    this.#wake()
+  }
+
+  /** Only a reload can do this; an empty list takes earlier wishes back. Merged with what is waiting. */
+  want(reasons: ReadonlySet<string>): void {
+    this.#reasons = reasons
+    if (reasons.size > 0) this.#wake()
+  }
+
+  /** Writes the file now if it does not say what shall run. */
+  flush(signal: AbortSignal): Promise<void> {
+    return this.#exclusive(() => this.#write(signal))
+  }
+
+  /** Lives until the signal aborts; then writes what is still due, so that the next start finds it. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#nextWork(signal)
+      if (signal.aborted) break
+      await this.#exclusive(() => this.#work(signal)).catch((error: unknown) => {
+        if (!signal.aborted) this.#failed(error)
+      })
+    }
+    if (this.#writeAt !== undefined)
+      await this.flush(new AbortController().signal).catch((error) => this.#failed(error))
+  }
+
+  state() {
+    return {
+      reloads: this.#reloads,
+      last_reload:
+        this.#lastReload === undefined
+          ? null
+          : { ...this.#lastReload, at: new Date(this.#lastReload.at).toISOString() },
+      waiting_for_reload: [...this.#reasons],
+      file_error: this.#failure?.message ?? null,
+    }
+  }
+
+  async #nextWork(signal: AbortSignal): Promise<void> {
+    const waitMs = this.#waitMs()
+    if (waitMs <= 0) return
+    const woken = new AbortController()
+    const wake = () => woken.abort()
+    this.#wake = wake
+    signal.addEventListener('abort', wake, { once: true })
+    await pause(this.#options.clock, Math.min(waitMs, 60_000), woken.signal)
+    signal.removeEventListener('abort', wake)
+    this.#wake = () => {}
+  }
+
+  /** ms until something is to be done; infinite while nothing is. */
+  #waitMs(): number {
+    const now = this.#options.clock.now()
+    const reloadMs = this.#canReload ? this.#limiter.waitMs(now) : Number.POSITIVE_INFINITY
+    const writeMs = this.#writeAt === undefined ? Number.POSITIVE_INFINITY : this.#writeAt - now
+    return Math.max(Math.min(reloadMs, writeMs), this.#retryMs(now))
+  }
+
+  get #canReload(): boolean {
+    return this.#reasons.size > 0 && this.#options.process !== undefined
+  }
+
+  /** A configuration that failed is tried again later, a changed one at once. */
+  #retryMs(now: number): number {
+    if (this.#failure === undefined) return 0
+    return this.#failure.structure === this.#options.desired().structure ? this.#failure.retryAt - now : 0
+  }
+
+  async #work(signal: AbortSignal): Promise<void> {
+    if (this.#canReload && this.#limiter.waitMs(this.#options.clock.now()) <= 0) await this.#reload(signal)
+    else await this.#write(signal)
+    this.#retries.reset()
+    if (this.#failure !== undefined)
+      this.#options.log.info('haproxy configuration accepted', { after: this.#failure.message })
+    this.#failure = undefined
+  }
+
+  async #reload(signal: AbortSignal): Promise<void> {
+    const { clock, log, metrics, process, onLoaded } = this.#options
+    const reasons = [...this.#reasons]
+    const before = this.#onDisk
+    const started = clock.now()
+    this.#limiter.begin(started)
+    try {
+      await this.#write(signal)
+      await process?.reload(signal)
+    } catch (error) {
+      if (signal.aborted) throw error
+      metrics.reloads.inc({ result: 'failed' })
+      if (before !== undefined && before !== this.#onDisk) await this.#putBack(before)
+      throw error
+    }
+    const ms = Math.round(clock.now() - started)
+    this.#reloads += 1
+    this.#lastReload = { at: clock.wallTime(), reasons, ms }
+    metrics.reloads.inc({ result: 'ok' })
+    log.info('haproxy reloaded', { reasons, ms })
+    this.#reasons = new Set()
+    onLoaded(reasons)
+  }
+
+  async #write(signal: AbortSignal): Promise<void> {
+    const { file, desired, render, metrics } = this.#options
+    if (file === undefined) return
+    const { structure, backends } = desired()
+    const text = render()
+    this.#firstChangeAt = undefined
+    this.#writeAt = undefined
+    if (text !== this.#onDisk?.text) {
+      try {
+        await file.replace(text, signal)
+      } catch (error) {
+        if (!signal.aborted) metrics.configFailures.inc()
+        throw error
+      }
+    }
+    this.#onDisk = { text, state: { structure, backends } }
+  }
+
+  async #putBack(before: { readonly text: string; readonly state: FileState }): Promise<void> {
+    await this.#options.file?.restore(before.text)
+    this.#onDisk = before
+  }
+
+  #failed(error: unknown): void {
+    const { clock, desired, log } = this.#options
+    const message = messageOf(error)
+    const retryMs = this.#retries.next()
+    if (message !== this.#failure?.message) {
+      log.error('haproxy configuration not applied, the last good one stays', {
+        reason: message,
+        wanted: [...this.#reasons],
+        retry_in_ms: Math.round(retryMs),
+      })
+    }
+    this.#failure = { structure: desired().structure, retryAt: clock.now() + retryMs, message }
+    this.#writeAt ??= clock.now() // what was not written is still due
+  }
+
+  #exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#queue.then(work, work)
+    this.#queue = result.catch(() => undefined) // its caller hears of the failure
+    return result
+  }
+}

@@ -1,0 +1,122 @@
+import { serverOf } from './commands.ts'
+import { afterRefusal, nextDeletionAt, planDeletions, updateTombstones } from './deletions.ts'
+import type { Backend, ObservedServer, Tombstone } from './model.ts'
+import type { CommandOutcome, WorkerLink } from './worker-link.ts'
+
+/** Between the two looks that must both find a server without connections. */
+const SECOND_LOOK_MS = 1_000
+
+/** The servers of one worker that are in maintenance because their instances are gone, until they are deleted. */
+export class Tombstones {
+  readonly #deleteDelayMs: number
+  #byBackend = new Map<string, readonly Tombstone[]>()
+  /** Found without connections by the last look, as `backend/server`. */
+  #quiet = new Set<string>()
+
+  constructor(deleteDelayMs: number) {
+    this.#deleteDelayMs = deleteDelayMs
+  }
+
+  get size(): number {
+    let size = 0
+    for (const tombstones of this.#byBackend.values()) size += tombstones.length
+    return size
+  }
+
+  /** A new worker has none: its file lists only servers that are wanted. */
+  clear(): void {
+    this.#byBackend.clear()
+    this.#quiet.clear()
+  }
+
+  /** Takes note of an observation of this backend. */
+  update(backend: Backend, observed: readonly ObservedServer[], now: number): void {
+    const previous = this.#byBackend.get(backend.name) ?? []
+    const tombstones = updateTombstones(previous, {
+      desired: { configText: '', structure: new Map(), backends: new Map([[backend.name, backend]]) },
+      observed: {
+        pid: undefined,
+        structure: undefined,
+        configText: undefined,
+        backends: new Map([[backend.name, observed]]),
+      },
+      now,
+      deleteDelayMs: this.#deleteDelayMs,
+    })
+    this.#put(backend.name, tombstones)
+  }
+
+  /** When the next deletion is due, on `clock.now()`; undefined when none is. */
+  nextAt(): number | undefined {
+    return nextDeletionAt(this.#all())
+  }
+
+  /**
+   * Deletes what is due and was found without connections twice. What HAProxy refuses is tried again later, never at once.
+   */
+  async deleteDue(link: WorkerLink, now: number, signal: AbortSignal): Promise<readonly CommandOutcome[]> {
+    const due = planDeletions(this.#all(), now)
+    if (due.length === 0) return []
+    const quiet = await this.#look(link, new Set(due.map(({ backend }) => backend)), signal)
+    const commands = due.filter((command) => {
+      const key = keyOf(command.backend, serverOf(command))
+      return quiet.has(key) && this.#quiet.has(key)
+    })
+    for (const { backend, name } of due.map((command) => ({ backend: command.backend, name: serverOf(command) }))) {
+      const key = keyOf(backend, name)
+      if (!quiet.has(key) || !this.#quiet.has(key)) this.#postpone(backend, name, now + SECOND_LOOK_MS)
+    }
+    this.#quiet = quiet
+    const outcomes = await link.execute(commands, signal)
+    for (const { command, answer } of outcomes) {
+      const name = serverOf(command)
+      if (answer.result === 'ok' || answer.result === 'no-change') this.#remove(command.backend, name)
+      else this.#change(command.backend, name, (tombstone) => afterRefusal(tombstone, now))
+    }
+    const touched = [...new Set(commands.map(({ backend }) => backend))]
+    if (touched.length > 0) await link.observe(touched, signal)
+    return outcomes
+  }
+
+  #all(): readonly Tombstone[] {
+    return [...this.#byBackend.values()].flat()
+  }
+
+  /** The servers of these backends that nothing is connected to. */
+  async #look(link: WorkerLink, backends: ReadonlySet<string>, signal: AbortSignal): Promise<Set<string>> {
+    const quiet = new Set<string>()
+    for (const backend of backends) {
+      for (const [key, { used, idle }] of await link.connections(backend, signal)) if (used + idle === 0) quiet.add(key)
+    }
+    return quiet
+  }
+
+  #postpone(backend: string, name: string, until: number): void {
+    this.#change(backend, name, (tombstone) => ({ ...tombstone, nextTryAt: until }))
+  }
+
+  #remove(backend: string, name: string): void {
+    this.#put(
+      backend,
+      (this.#byBackend.get(backend) ?? []).filter((tombstone) => tombstone.name !== name),
+    )
+  }
+
+  #change(backend: string, name: string, change: (tombstone: Tombstone) => Tombstone): void {
+    this.#put(
+      backend,
+      (this.#byBackend.get(backend) ?? []).map((tombstone) =>
+        tombstone.name === name ? change(tombstone) : tombstone,
+      ),
+    )
+  }
+
+  #put(backend: string, tombstones: readonly Tombstone[]): void {
+    if (tombstones.length === 0) this.#byBackend.delete(backend)
+    else this.#byBackend.set(backend, tombstones)
+  }
+}
+
+function keyOf(backend: string, name: string): string {
+  return `${backend}/${name}`
+}

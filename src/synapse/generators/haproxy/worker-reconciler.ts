@@ -1,0 +1,175 @@
+import type { Clock } from '../../../core/clock.ts'
+import { SmartStackError } from '../../../core/errors.ts'
+import { type Applied, applyBackends } from './apply.ts'
+import type { Backend } from './model.ts'
+import { structureReasons } from './reasons.ts'
+import { Tombstones } from './tombstones.ts'
+import type { CommandOutcome, WorkerLink } from './worker-link.ts'
+
+/** Everything is read anew this often, whatever is believed. */
+const OBSERVE_ALL_MS = 30_000
+/** A worker may be replaced while it is being spoken to; its successor is asked the same at once. */
+const MAX_ATTEMPTS = 3
+
+export interface Target {
+  readonly backends: ReadonlyMap<string, Backend>
+  readonly structure: ReadonlyMap<string, string>
+}
+
+export interface WorkerHooks {
+  /** Another worker answers; before anything is planned for it, the link is told what it was started with. */
+  readonly onNewWorker: (link: WorkerLink, first: boolean) => void
+  readonly onAnswered: (outcomes: readonly CommandOutcome[]) => void
+  /** Servers that were not as they had been left. */
+  readonly onDrift: (outcomes: readonly CommandOutcome[]) => void
+}
+
+/** What a pass found and did on one worker. */
+export interface WorkerResult {
+  readonly outcomes: readonly CommandOutcome[]
+  /** Why only a reload can do the rest; empty: it is as desired. */
+  readonly reloadReasons: readonly string[]
+  /** Backends that are as desired, confirmed by HAProxy. */
+  readonly settled: ReadonlySet<string>
+  /** When something is to be done again, ms from now. */
+  readonly againMs: number
+}
+
+/** Brings one worker into line, pass by pass: looks only at what changed, and at everything every 30 seconds. */
+export class WorkerReconciler {
+  readonly link: WorkerLink
+  readonly tombstones: Tombstones
+  readonly #clock: Clock
+  readonly #hooks: WorkerHooks
+  #first = true
+  /** Backends that were confirmed to be like this. */
+  #settled = new Map<string, Backend>()
+  /** Backends that only a reload can bring into line, and why. */
+  #reasons = new Map<string, { readonly backend: Backend; readonly reasons: readonly string[] }>()
+
+  constructor(link: WorkerLink, clock: Clock, deleteDelayMs: number, hooks: WorkerHooks) {
+    this.link = link
+    this.tombstones = new Tombstones(deleteDelayMs)
+    this.#clock = clock
+    this.#hooks = hooks
+  }
+
+  /** @throws SmartStackError HAPROXY_SOCKET or DEADLINE when the worker, and its successor, do not answer. */
+  async reconcile(target: Target, signal: AbortSignal): Promise<WorkerResult> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#attempt(target, signal)
+      } catch (error) {
+        signal.throwIfAborted()
+        if (attempt === MAX_ATTEMPTS || !isLostConnection(error)) throw error
+      }
+    }
+  }
+
+  /** Reasons to reload that concern this service's backend alone, for the status page. */
+  notes(): ReadonlyMap<string, readonly string[]> {
+    return new Map([...this.#reasons].map(([name, { reasons }]) => [name, reasons]))
+  }
+
+  async #attempt(target: Target, signal: AbortSignal): Promise<WorkerResult> {
+    const { link } = this
+    if ((await link.connect(signal)) === 'new') this.#forget()
+    const all = this.#mustObserveAll()
+    if (all) await this.#observeAll(target, signal)
+    const changed = [...target.backends.values()].filter(
+      (backend) => this.#exists(backend) && (all || !this.#isKnown(backend)),
+    )
+    const due = new Map(changed.map((backend) => [backend.name, backend]))
+    const applied = await applyBackends(link, due, this.#hooks.onAnswered, signal)
+    if (all) this.#reportDrift(target, applied)
+    this.#settle(due, applied)
+    const deleted = await this.tombstones.deleteDue(link, this.#clock.now(), signal)
+    if (deleted.length > 0) this.#hooks.onAnswered(deleted)
+    this.#dropGone(target)
+    return {
+      outcomes: applied.outcomes,
+      reloadReasons: [
+        ...this.#structureReasons(target),
+        ...[...this.#reasons.values()].flatMap(({ reasons }) => reasons),
+      ],
+      settled: new Set(
+        [...this.#settled].filter(([name, backend]) => target.backends.get(name) === backend).map(([name]) => name),
+      ),
+      againMs: this.#againMs(),
+    }
+  }
+
+  #forget(): void {
+    this.#settled.clear()
+    this.#reasons.clear()
+    this.tombstones.clear()
+    this.#hooks.onNewWorker(this.link, this.#first)
+    this.#first = false
+  }
+
+  /** HAProxy lists servers, so a backend without any shows only when it is asked for, or in what the worker was started with. */
+  async #observeAll({ backends }: Target, signal: AbortSignal): Promise<void> {
+    const { link } = this
+    await link.observeAll(signal)
+    if (link.structure !== undefined) return
+    const unseen = [...backends.keys()].filter((name) => !link.observed.has(name))
+    await link.observe(unseen, signal)
+  }
+
+  #mustObserveAll(): boolean {
+    const { observedAt } = this.link
+    return observedAt === undefined || this.#clock.now() - observedAt >= OBSERVE_ALL_MS
+  }
+
+  /** Whether HAProxy has the section; a backend without servers is only known from what the worker was started with. */
+  #exists({ name }: Backend): boolean {
+    return this.link.observed.has(name) || this.link.structure?.has(`backend ${name}`) === true
+  }
+
+  #isKnown(backend: Backend): boolean {
+    return this.#settled.get(backend.name) === backend || this.#reasons.get(backend.name)?.backend === backend
+  }
+
+  #reportDrift(target: Target, { outcomes }: Applied): void {
+    const drifted = outcomes.filter(({ command: { backend } }) => {
+      const wanted = target.backends.get(backend)
+      return wanted !== undefined && this.#settled.get(backend) === wanted
+    })
+    if (drifted.length > 0) this.#hooks.onDrift(drifted)
+  }
+
+  #settle(due: ReadonlyMap<string, Backend>, { reloadReasons }: Applied): void {
+    const now = this.#clock.now()
+    for (const [name, backend] of due) {
+      const reasons = reloadReasons.get(name)
+      if (reasons === undefined) {
+        this.#settled.set(name, backend)
+        this.#reasons.delete(name)
+      } else {
+        this.#settled.delete(name)
+        this.#reasons.set(name, { backend, reasons })
+      }
+      this.tombstones.update(backend, this.link.observed.get(name) ?? [], now)
+    }
+  }
+
+  #dropGone(target: Target): void {
+    for (const name of this.#settled.keys()) if (!target.backends.has(name)) this.#settled.delete(name)
+    for (const name of this.#reasons.keys()) if (!target.backends.has(name)) this.#reasons.delete(name)
+  }
+
+  #structureReasons({ structure, backends }: Target): readonly string[] {
+    return this.link.structure === structure ? [] : structureReasons(this.link.structure, structure, backends)
+  }
+
+  #againMs(): number {
+    const now = this.#clock.now()
+    const observeAt = (this.link.observedAt ?? now) + OBSERVE_ALL_MS
+    const deleteAt = this.tombstones.nextAt() ?? Number.POSITIVE_INFINITY
+    return Math.max(1, Math.min(observeAt, deleteAt) - now)
+  }
+}
+
+function isLostConnection(error: unknown): boolean {
+  return error instanceof SmartStackError && error.code === 'HAPROXY_SOCKET'
+}

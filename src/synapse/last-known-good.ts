@@ -1,0 +1,88 @@
+import { mkdir, open, readFile, rename } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { messageOf } from '../core/errors.ts'
+import { decodePayload, encodePayload, type ServiceInstance } from '../core/service-instance.ts'
+
+const FORMAT = 1
+
+/** The instances of each service, by its name. */
+export type KnownInstances = ReadonlyMap<string, readonly ServiceInstance[]>
+
+/**
+ * Remembers on disk what each service last had, so that a synapse that starts while the registry is away serves what it
+ * served before. The file is replaced atomically; one that cannot be read is reported and counts as empty.
+ */
+export class LastKnownGood {
+  readonly #path: string
+  readonly #onProblem: (message: string) => void
+  #written: string | undefined
+
+  constructor(directory: string, onProblem: (message: string) => void) {
+    this.#path = join(directory, 'instances.json')
+    this.#onProblem = onProblem
+  }
+
+  async load(): Promise<KnownInstances> {
+    try {
+      return parse(await readFile(this.#path, 'utf8'))
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
+        this.#onProblem(`cannot read ${this.#path}, starting without it: ${messageOf(error)}`)
+      }
+      return new Map()
+    }
+  }
+
+  /** Writes what changed. A failure is reported, never thrown: traffic does not depend on it. */
+  async save(known: KnownInstances): Promise<void> {
+    const text = format(known)
+    if (text === this.#written) return
+    try {
+      await mkdir(dirname(this.#path), { recursive: true })
+      const candidate = `${this.#path}.tmp`
+      const file = await open(candidate, 'w', 0o640)
+      try {
+        await file.writeFile(text)
+        await file.sync()
+      } finally {
+        await file.close()
+      }
+      await rename(candidate, this.#path)
+      this.#written = text
+    } catch (error) {
+      this.#onProblem(`cannot write ${this.#path}: ${messageOf(error)}`)
+    }
+  }
+}
+
+function format(known: KnownInstances): string {
+  const services = [...known].map(([name, instances]) => {
+    const lines = instances.map((instance) => `    ${encodeKnown(instance)}`).join(',\n')
+    return `  ${JSON.stringify(name)}: [\n${lines}\n  ]`
+  })
+  return `{"format": ${FORMAT}, "services": {\n${services.join(',\n')}\n}}\n`
+}
+
+function encodeKnown({ sequence, ...instance }: ServiceInstance): string {
+  const payload = encodePayload(instance)
+  return sequence === undefined ? payload : `${payload.slice(0, -1)},"sequence":${sequence}}`
+}
+
+function parse(text: string): KnownInstances {
+  const { format: version, services } = JSON.parse(text) as { format?: unknown; services?: unknown }
+  if (version !== FORMAT || typeof services !== 'object' || services === null) {
+    throw new Error(`not a file of format ${FORMAT}`)
+  }
+  const known = new Map<string, readonly ServiceInstance[]>()
+  for (const [name, entries] of Object.entries(services)) {
+    if (Array.isArray(entries)) known.set(name, entries.flatMap(decodeKnown))
+  }
+  return known
+}
+
+function decodeKnown(entry: unknown): ServiceInstance[] {
+  const decoded = decodePayload(JSON.stringify(entry))
+  if (!decoded.ok) return []
+  const { sequence } = entry as { sequence?: unknown }
+  return [typeof sequence === 'number' ? { ...decoded.instance, sequence } : decoded.instance]
+}

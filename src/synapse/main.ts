@@ -1,0 +1,100 @@
+import { createBackoff } from '../core/backoff.ts'
+import { type Daemon, type DaemonContext, type DaemonType, type Host, runDaemon } from '../core/daemon.ts'
+import { messageOf } from '../core/errors.ts'
+import { ReconcileLoop } from '../core/reconcile-loop.ts'
+import { Registry } from '../core/registry.ts'
+import { version } from '../core/version.ts'
+import { createSessionPool } from '../zookeeper/session-pool.ts'
+import { loadSynapseConfig, type SynapseConfig } from './config.ts'
+import * as generatorTypeList from './generators/index.ts'
+import { LastKnownGood } from './last-known-good.ts'
+import { type SynapseStatus, synapseReadiness, synapseStatusPage } from './status.ts'
+import { Supervisor } from './supervisor.ts'
+import * as watcherTypeList from './watchers/index.ts'
+
+/** How long the first pass waits for the registry; after that, what is known is served. */
+const FIRST_PASS_MS = 500
+/** Changes of instances within this time are written to disk together. */
+const SAVE_SETTLE_MS = 500
+/** A file that somebody removed is back after this time. */
+const SAVE_RESYNC_MS = 300_000
+
+const watcherTypes = new Registry('discovery method', watcherTypeList)
+const generatorTypes = new Registry('generator', generatorTypeList)
+
+const synapse: DaemonType<SynapseConfig> = {
+  program: {
+    name: 'synapse',
+    summary: 'synapse watches registered services and keeps a local HAProxy pointed at exactly the healthy instances.',
+    takesInstanceId: false,
+    version,
+  },
+  load: ({ configFile: file, lenient }, environment) => loadSynapseConfig({ file, environment, lenient }),
+  check: async () => {},
+  start,
+}
+
+async function start(initial: SynapseConfig, context: DaemonContext): Promise<Daemon<SynapseConfig>> {
+  const { clock, log, random, configFile, rejectedEdit } = context
+  const sessions = createSessionPool(context)
+  const store = new LastKnownGood(initial.stateDirectory ?? '/var/lib/synapse', (problem) => log.warn(problem))
+  const saver = new ReconcileLoop({
+    clock,
+    backoff: createBackoff({ initialMs: 1_000, maxMs: 60_000, random }),
+    settleMs: SAVE_SETTLE_MS,
+    resyncMs: SAVE_RESYNC_MS,
+    async reconcile() {
+      await store.save(supervisor.lastKnown())
+      return {}
+    },
+    onError: (error) => log.error('cannot remember the instances', { reason: messageOf(error) }),
+  })
+  const supervisor = new Supervisor(initial, {
+    ...context,
+    sessions,
+    watcherTypes,
+    generatorTypes,
+    lastKnown: await store.load(),
+    onInstances: () => saver.trigger(),
+    firstPassMs: FIRST_PASS_MS,
+  })
+
+  const status = (): SynapseStatus => ({
+    version,
+    config: configFile,
+    configError: rejectedEdit()?.message,
+    ...supervisor.state(),
+    sessions: sessions.state(),
+  })
+  return {
+    tasks: [
+      { name: 'generators', run: (signal) => supervisor.run(signal) },
+      { name: 'memory of instances', run: (signal) => saver.run(signal) },
+    ],
+    apply: async (edited) => supervisor.apply(edited),
+    async stop() {
+      await store.save(supervisor.lastKnown())
+      await supervisor.stop()
+    },
+    close: () => sessions.close(),
+    readiness: () => synapseReadiness(supervisor.unready()),
+    state: status,
+    page: () => synapseStatusPage(status()),
+  }
+}
+
+const thisProcess: Host = {
+  args: process.argv.slice(2),
+  environment: process.env,
+  isTerminal: process.stderr.isTTY === true,
+  random: Math.random,
+  print: (text) => process.stdout.write(text),
+  complain: (text) => process.stderr.write(text),
+  onSignal: (name, callback) => process.on(name, callback),
+  exit: (status) => process.exit(status),
+}
+
+/** Runs synapse with the arguments and the environment of this process. Resolves with the exit status. */
+export function main(): Promise<number> {
+  return runDaemon(synapse, thisProcess)
+}

@@ -1,0 +1,88 @@
+import { type DecodedInstance, decodePayload, type Json, type ServiceInstance } from '../../core/service-instance.ts'
+import { sequenceOf } from '../../zookeeper/names.ts'
+
+/** How registrations are written. */
+export type Decode =
+  | { readonly method: 'nerve' }
+  | { readonly method: 'serverset'; readonly endpoint_name?: string | undefined }
+
+interface Child {
+  readonly name: string
+  readonly data: Buffer
+}
+
+/**
+ * Turns children into instances. Remembers what it decoded, so that one change among ten thousand costs one decoding, and
+ * names a bad registration once, not at every pass.
+ */
+export function createInstanceDecoder(
+  method: Decode,
+  onBad: (child: string, reason: string) => void,
+): (children: readonly Child[]) => readonly ServiceInstance[] {
+  let known = new Map<string, { readonly data: Buffer; readonly instance: ServiceInstance | undefined }>()
+  return (children) => {
+    const next: typeof known = new Map()
+    const instances: ServiceInstance[] = []
+    for (const child of children) {
+      const before = known.get(child.name)
+      const instance = before?.data === child.data ? before.instance : decodeChild(child, method, onBad)
+      next.set(child.name, { data: child.data, instance })
+      if (instance !== undefined) instances.push(instance)
+    }
+    known = next
+    return instances
+  }
+}
+
+function decodeChild(
+  { name, data }: Child,
+  method: Decode,
+  onBad: (child: string, reason: string) => void,
+): ServiceInstance | undefined {
+  const json = data.toString('utf8')
+  const decoded = method.method === 'nerve' ? decodePayload(json) : decodeServerset(json, method.endpoint_name)
+  if (!decoded.ok) {
+    onBad(name, decoded.reason)
+    return undefined
+  }
+  const sequence = sequenceOf(name)
+  return sequence === undefined ? decoded.instance : { ...decoded.instance, sequence }
+}
+
+/** Finagle's serverset member: `serviceEndpoint`, or one of `additionalEndpoints`; `shard` becomes the name (reference airbnb.md 3.7). */
+export function decodeServerset(json: string, endpointName: string | undefined): DecodedInstance {
+  let value: unknown
+  try {
+    value = JSON.parse(json)
+  } catch {
+    return { ok: false, reason: 'not JSON' }
+  }
+  if (!isRecord(value)) return { ok: false, reason: 'not a JSON object' }
+  const additional = isRecord(value['additionalEndpoints']) ? value['additionalEndpoints'] : {}
+  const endpoint = endpointName === undefined ? value['serviceEndpoint'] : additional[endpointName]
+  if (!isRecord(endpoint)) return { ok: false, reason: `has no endpoint ${endpointName ?? 'serviceEndpoint'}` }
+  const shard = value['shard']
+  const name = shard === undefined || shard === null ? undefined : String(shard)
+  return decodePayload(JSON.stringify({ host: endpoint['host'], port: endpoint['port'], name }))
+}
+
+/** Generator name to options, from the data of a service's znode. Empty or missing data is no configuration; bad data is named and left out. */
+export function decodeGeneratorConfig(
+  data: Buffer | undefined,
+  onBad: (reason: string) => void,
+): Readonly<Record<string, Json>> | undefined {
+  const json = data?.toString('utf8').trim() ?? ''
+  if (json === '') return undefined
+  try {
+    const value: unknown = JSON.parse(json)
+    if (isRecord(value)) return value as Record<string, Json>
+    onBad('not a JSON object')
+  } catch {
+    onBad('not JSON')
+  }
+  return undefined
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,286 @@
+import jute, { type JuteRecord, type ResponsePayload } from 'node-zookeeper-client/lib/jute/index.js'
+import type { Clock } from '../core/clock.ts'
+import { messageOf } from '../core/errors.ts'
+import type { Logger } from '../core/log.ts'
+import type { AttemptFailure } from './connect-schedule.ts'
+import { Connection } from './connection.ts'
+import type { Server } from './connection-string.ts'
+import type { Dial } from './dial.ts'
+import { NO_NODE } from './error-codes.ts'
+import { type Operation, type OperationName, type OperationResult, Operations } from './operations.ts'
+import { type WatchKind, type WatchListener, WatchTable, watchEventOf } from './watch-table.ts'
+import { pathProblem } from './znode-path.ts'
+import { type CreateMode, type CreateOptions, type Stat, ZooKeeperError } from './zookeeper.ts'
+
+/** What a client tells its owner. */
+export interface ClientListener {
+  /** The session is open: a new one, or the old one on another connection. */
+  onConnected(): void
+  /** The connection is gone. The client reconnects by itself. */
+  onDisconnected(reason: string): void
+  /** An attempt to connect ended without a session. `passDone`: every server was tried since the last success. */
+  onAttemptFailed(failure: AttemptFailure, reason: string, passDone: boolean): void
+  /** The session is over for good, and this client with it. */
+  onEnded(cause: 'expired' | 'auth_failed', reason: string): void
+}
+
+export interface ClientOptions {
+  /** Tried in this order. */
+  readonly servers: readonly Server[]
+  readonly sessionTimeoutMs: number
+  /** Each operation is given up after this time. */
+  readonly operationTimeoutMs: number
+  /** `user:password`. */
+  readonly digest: string | undefined
+  readonly dial: Dial
+  readonly clock: Clock
+  readonly random: () => number
+  readonly log: Logger
+  readonly listener: ClientListener
+  readonly onSettled: (operation: OperationName, result: OperationResult, ms: number) => void
+}
+
+interface OperationRequest<T> {
+  readonly operation: Operation
+  /** ZooKeeper's number of the operation. */
+  readonly type: number
+  readonly record: JuteRecord
+  /** Length of the data that it carries. */
+  readonly dataBytes?: number
+  /** Makes the value of the answer. */
+  readonly decode: (payload: ResponsePayload | null) => T
+  /** Makes the value when there is no such node. Without it that is an error. */
+  readonly ifMissing?: () => T
+}
+
+export interface NodeData {
+  readonly data: Buffer
+  readonly stat: Stat
+}
+
+export interface NodeChildren {
+  readonly children: readonly string[]
+  readonly stat: Stat
+}
+
+/** ZooKeeper's numbers of the kinds of node. */
+const MODE: Readonly<Record<CreateMode, number>> = {
+  persistent: 0,
+  ephemeral: 1,
+  persistent_sequential: 2,
+  ephemeral_sequential: 3,
+}
+
+const READ = 1
+const ALL = 31
+const OPEN_TO_ALL = [new jute.data.ACL(ALL, new jute.data.Id('world', 'anyone'))]
+const READ_ONLY_FOR_OTHERS = [
+  new jute.data.ACL(ALL, new jute.data.Id('auth', '')),
+  new jute.data.ACL(READ, new jute.data.Id('world', 'anyone')),
+]
+
+/** Version number with which a write does not look at the version of the node. */
+const ANY_VERSION = -1
+/**
+ * ZooKeeper's default jute.maxbuffer (1 MiB less one byte) with room for a path and an ACL. The server answers a longer
+ * request by closing the connection of all who share it.
+ */
+const MAX_DATA_BYTES = 0xf_ffff - 4096
+/** The owner of a persistent node. */
+const NOBODY = '0x0'
+
+/**
+ * One ZooKeeper session with promises. It lives until the session ends; who wants another session makes another client.
+ * Nothing is ever repeated here: whether a failed create may be tried again is not for a client to guess.
+ */
+export class Client {
+  readonly #options: ClientOptions
+  readonly #connection: Connection
+  readonly #operations: Operations
+  readonly #watches = new WatchTable()
+
+  constructor(options: ClientOptions) {
+    const { servers, sessionTimeoutMs, digest, dial, clock, random, listener } = options
+    this.#options = options
+    this.#operations = new Operations({ clock, deadlineMs: options.operationTimeoutMs, onSettled: options.onSettled })
+    this.#connection = new Connection({
+      servers,
+      sessionTimeoutMs,
+      digest,
+      dial,
+      clock,
+      random,
+      listener: {
+        onConnected: () => listener.onConnected(),
+        onDisconnected: (reason) => listener.onDisconnected(reason),
+        onAttemptFailed: (failure, reason, passDone) => listener.onAttemptFailed(failure, reason, passDone),
+        onEnded: (cause, reason) => {
+          this.#operations.close()
+          listener.onEnded(cause, reason)
+        },
+        onNotification: (type, path) => this.#notify(type, path),
+        watchedPaths: () => this.#watches.paths(),
+      },
+    })
+  }
+
+  get connected(): boolean {
+    return this.#connection.connected
+  }
+
+  /** The session's id as ZooKeeper's logs write it, `0x...`; undefined until a server gave one. */
+  get sessionId(): string | undefined {
+    return this.#connection.hasSession ? hex(this.#connection.sessionId) : undefined
+  }
+
+  /** As negotiated, in ms; until then, as asked for. */
+  get sessionTimeoutMs(): number {
+    return this.#connection.sessionTimeout
+  }
+
+  /** The member that is connected or being tried. */
+  get server(): Server | undefined {
+    return this.#connection.server
+  }
+
+  connect(): void {
+    this.#connection.connect()
+  }
+
+  /** While not connected: tries this server now. */
+  retryAt(server: Server): void {
+    this.#connection.retryAt(server)
+  }
+
+  /** Ends the session, orderly if that is possible within `limitMs`. Always resolves. */
+  async close(limitMs: number): Promise<void> {
+    await this.#connection.closeSession(limitMs)
+    this.#operations.close()
+  }
+
+  exists(path: string, signal: AbortSignal, watch?: WatchListener): Promise<Stat | undefined> {
+    const add = (kind: WatchKind) => watch !== undefined && this.#watches.add(kind, path, watch)
+    return this.#request<Stat | undefined>({
+      operation: { name: 'exists', path, signal },
+      type: jute.OP_CODES.EXISTS,
+      record: new jute.protocol.ExistsRequest(path, watch !== undefined),
+      decode: (payload) => {
+        add('data')
+        return statOf(payload)
+      },
+      ifMissing: () => {
+        add('exist')
+        return undefined
+      },
+    })
+  }
+
+  getData(path: string, signal: AbortSignal, watch?: WatchListener): Promise<NodeData> {
+    return this.#request({
+      operation: { name: 'getData', path, signal },
+      type: jute.OP_CODES.GET_DATA,
+      record: new jute.protocol.GetDataRequest(path, watch !== undefined),
+      decode: (payload) => {
+        if (watch !== undefined) this.#watches.add('data', path, watch)
+        return { data: payload?.data ?? Buffer.alloc(0), stat: statOf(payload) }
+      },
+    })
+  }
+
+  getChildren(path: string, signal: AbortSignal, watch?: WatchListener): Promise<NodeChildren> {
+    return this.#request({
+      operation: { name: 'getChildren', path, signal },
+      type: jute.OP_CODES.GET_CHILDREN2,
+      record: new jute.protocol.GetChildren2Request(path, watch !== undefined),
+      decode: (payload) => {
+        if (watch !== undefined) this.#watches.add('child', path, watch)
+        return { children: payload?.children ?? [], stat: statOf(payload) }
+      },
+    })
+  }
+
+  /** Returns the path with the sequence number, if any. */
+  create(path: string, data: Buffer, { mode, restrict }: CreateOptions, signal: AbortSignal): Promise<string> {
+    if (restrict === true && this.#options.digest === undefined) {
+      return Promise.reject(badArguments('create', path, 'a restricted node needs digest credentials'))
+    }
+    const acl = restrict === true ? READ_ONLY_FOR_OTHERS : OPEN_TO_ALL
+    return this.#request({
+      operation: { name: 'create', path, signal },
+      type: jute.OP_CODES.CREATE,
+      record: new jute.protocol.CreateRequest(path, data, acl, MODE[mode]),
+      dataBytes: data.length,
+      decode: (payload) => payload?.path ?? path,
+    })
+  }
+
+  setData(path: string, data: Buffer, signal: AbortSignal): Promise<Stat> {
+    return this.#request({
+      operation: { name: 'setData', path, signal },
+      type: jute.OP_CODES.SET_DATA,
+      record: new jute.protocol.SetDataRequest(path, data, ANY_VERSION),
+      dataBytes: data.length,
+      decode: statOf,
+    })
+  }
+
+  /** Deletes the node whatever its version. Resolves false when it did not exist. */
+  delete(path: string, signal: AbortSignal): Promise<boolean> {
+    return this.#request({
+      operation: { name: 'delete', path, signal },
+      type: jute.OP_CODES.DELETE,
+      record: new jute.protocol.DeleteRequest(path, ANY_VERSION),
+      decode: () => true,
+      ifMissing: () => false,
+    })
+  }
+
+  #request<T>({ operation, type, record, dataBytes = 0, decode, ifMissing }: OperationRequest<T>): Promise<T> {
+    const { name, path } = operation
+    const problem = pathProblem(path)
+    if (problem !== undefined) return Promise.reject(badArguments(name, path, `bad path: ${problem}`))
+    if (dataBytes > MAX_DATA_BYTES) return Promise.reject(badArguments(name, path, `${dataBytes} bytes are too many`))
+    return this.#operations.run<T>(operation, ({ succeed, fail }) => {
+      const request = new jute.Request(new jute.protocol.RequestHeader(0, type), record)
+      this.#connection.queue(request, (error, response) => {
+        if (error === null) succeed(() => decode(response?.payload ?? null))
+        else if (error.code === NO_NODE && ifMissing !== undefined) succeed(ifMissing)
+        else fail(error.code)
+      })
+    })
+  }
+
+  #notify(type: number, path: string): void {
+    const event = watchEventOf(type)
+    if (event === undefined) return
+    for (const listener of this.#watches.take(event, path)) {
+      try {
+        listener(event)
+      } catch (error) {
+        this.#options.log.error('a watch callback failed', { path, event, error: messageOf(error) })
+      }
+    }
+  }
+}
+
+function badArguments(name: OperationName, path: string, problem: string): ZooKeeperError {
+  return new ZooKeeperError('BAD_ARGUMENTS', `${name} ${path}: ${problem}`, path)
+}
+
+function statOf(payload: ResponsePayload | null): Stat {
+  const stat = payload?.stat
+  if (stat === undefined) throw new RangeError('the answer has no stat')
+  const { czxid, mzxid, version, ephemeralOwner, numChildren } = stat
+  const owner = hex(ephemeralOwner)
+  return {
+    czxid: hex(czxid),
+    mzxid: hex(mzxid),
+    version,
+    ephemeralOwner: owner === NOBODY ? undefined : owner,
+    numChildren,
+  }
+}
+
+function hex(id: Buffer): string {
+  return `0x${id.readBigUInt64BE().toString(16)}`
+}

@@ -1,0 +1,326 @@
+import ConnectionManager, { type Callback, type Packet } from 'node-zookeeper-client/lib/ConnectionManager.js'
+import jute, { type Request } from 'node-zookeeper-client/lib/jute/index.js'
+import { createBackoff } from '../core/backoff.ts'
+import type { Clock } from '../core/clock.ts'
+import { messageOf } from '../core/errors.ts'
+import { type AttemptFailure, ConnectSchedule } from './connect-schedule.ts'
+import { formatServer, type Server } from './connection-string.ts'
+import type { Dial } from './dial.ts'
+import { AUTH_FAILED, CONNECTION_LOSS, meaningOf } from './error-codes.ts'
+import { Link, type LinkEnd } from './link.ts'
+import { chunkWatches } from './set-watches.ts'
+import type { WatchedPaths } from './watch-table.ts'
+
+const { STATES } = ConnectionManager
+
+/** A sidecar wants its ensemble back soon: a pass over all servers at least every 250 ms, spread by half for the herd. */
+const RECONNECT = { initialMs: 50, maxMs: 250 } as const
+/** Where a reply's header keeps its fields, counted from the length field of the frame. */
+const AT = { xid: 4, zxid: 8, error: 16 } as const
+
+/** Requests are numbered from 1 (old servers treat 0 as a sign of trouble) to what fits in the field. */
+const FIRST_XID = 1
+const MAX_XID = 0x7fff_ffff
+
+const PING = new jute.Request(new jute.protocol.RequestHeader(jute.XID_PING, jute.OP_CODES.PING), null).toBuffer()
+
+/** What a connection tells its owner. Every method must return soon and not throw. */
+export interface ConnectionListener {
+  /** A session is open, and authenticated where there are credentials: a new one, or the old one on another connection. */
+  onConnected(): void
+  /** The link is gone. The next attempt is on its way. */
+  onDisconnected(reason: string): void
+  /** An attempt ended without a session. `passDone`: every server was tried since the last success. */
+  onAttemptFailed(failure: AttemptFailure, reason: string, passDone: boolean): void
+  /** The session is over for good, and this connection with it. */
+  onEnded(cause: 'expired' | 'auth_failed', reason: string): void
+  onNotification(type: number, path: string): void
+  /** The watches to set again on a new connection. */
+  watchedPaths(): WatchedPaths
+}
+
+export interface ConnectionOptions {
+  /** Tried in this order. */
+  readonly servers: readonly Server[]
+  readonly sessionTimeoutMs: number
+  /** `user:password`. */
+  readonly digest: string | undefined
+  readonly dial: Dial
+  readonly clock: Clock
+  /** Spreads the waits between attempts. */
+  readonly random: () => number
+  readonly listener: ConnectionListener
+}
+
+/**
+ * The package's connection manager, made fit for a daemon. The package keeps the queue of requests, matches the
+ * answers to them and decodes both; connecting, framing, pings, watches, errors and the end are done here and in Link.
+ */
+export class Connection extends ConnectionManager {
+  readonly #options: ConnectionOptions
+  readonly #schedule: ConnectSchedule
+  #link: Link | undefined
+  #cancelWait: () => void = () => {}
+  #lastZxid = 0n
+  #closing: { readonly finish: () => void; readonly done: Promise<void> } | undefined
+
+  constructor(options: ConnectionOptions) {
+    // The package cannot read IPv6 and keeps blanks: it gets a stand-in, the servers come from our schedule.
+    super('stand-in:1', { sessionTimeout: options.sessionTimeoutMs }, () => {})
+    this.#options = options
+    this.#schedule = new ConnectSchedule({
+      servers: options.servers,
+      backoff: createBackoff({ ...RECONNECT, random: options.random }),
+      maxHandshakeMs: options.sessionTimeoutMs / 3,
+    })
+    this.watcherManager = { emit: ({ type, path }) => options.listener.onNotification(type, path) }
+  }
+
+  get connected(): boolean {
+    return this.state === STATES.CONNECTED
+  }
+
+  /** The member that is connected or being tried. */
+  get server(): Server | undefined {
+    return this.#link?.server
+  }
+
+  /** Whether a server has ever given us a session. */
+  get hasSession(): boolean {
+    return this.sessionId.some((byte) => byte !== 0)
+  }
+
+  get #reconnects(): boolean {
+    return this.state === STATES.CONNECTING || this.state === STATES.DISCONNECTED
+  }
+
+  /** Starts, and from then on reconnects by itself. Calling it again is harmless. */
+  override connect(): void {
+    if (this.state === STATES.DISCONNECTED) this.#attempt()
+  }
+
+  /** While not connected: drops the current attempt or wait and tries this server now. */
+  retryAt(server: Server): void {
+    if (this.state !== STATES.CONNECTING) return
+    this.#cancelWait()
+    this.#link?.drop()
+    this.#attempt(server)
+  }
+
+  /** Fails with CONNECTION_LOSS at once while not connected: a queue would hold requests for as long as an outage lasts. */
+  override queue(request: Request, callback: Callback): void {
+    if (!this.connected) {
+      callback({ code: CONNECTION_LOSS })
+      return
+    }
+    if (this.xid > MAX_XID) this.xid = FIRST_XID
+    super.queue(request, callback)
+  }
+
+  /**
+   * Ends the session. The server is told, if need be over a new connection, so that ephemerals go at once; after
+   * `limitMs` it is left to find out by itself. Always resolves.
+   */
+  closeSession(limitMs: number): Promise<void> {
+    if (this.#closing !== undefined) return this.#closing.done
+    let resolve = () => {}
+    const done = new Promise<void>((settle) => {
+      resolve = settle
+    })
+    const cancelLimit = this.#options.clock.after(limitMs, () => finish())
+    const finish = () => {
+      cancelLimit()
+      this.#shutDown(STATES.CLOSED, CONNECTION_LOSS)
+      resolve()
+    }
+    this.#closing = { finish, done }
+    if (this.connected) this.#sendClose()
+    else if (!this.#reconnects || !this.hasSession || limitMs <= 0) finish()
+    return done
+  }
+
+  #sendClose(): void {
+    this.state = STATES.CLOSING
+    const header = new jute.protocol.RequestHeader(0, jute.OP_CODES.CLOSE_SESSION)
+    super.queue(new jute.Request(header, null), () => this.#closing?.finish())
+  }
+
+  #attempt(preferred?: Server): void {
+    this.state = STATES.CONNECTING
+    const { server, waitMs, handshakeMs } = this.#schedule.next(preferred)
+    if (waitMs <= 0) this.#open(server, handshakeMs)
+    else this.#cancelWait = this.#options.clock.after(waitMs, () => this.#open(server, handshakeMs))
+  }
+
+  #open(server: Server, handshakeMs: number): void {
+    const { clock, dial } = this.#options
+    const listener = {
+      onReached: (link: Link) => link.socket.write(this.#connectFrame()),
+      onFrame: (link: Link, frame: Buffer) => this.#onFrame(link, frame),
+      onDrain: () => this.onPacketQueueReadable(),
+      onEnd: (end: LinkEnd) => this.#onEnd(end),
+    }
+    try {
+      this.#link = new Link({ server, dial, clock, handshakeMs, listener })
+      this.socket = this.#link.socket
+    } catch (error) {
+      // TLS files that cannot be read. Reported later, as every other failure: never from within connect().
+      const reason = `${formatServer(server)}: ${messageOf(error)}`
+      this.#cancelWait = clock.after(0, () => this.#onAttemptFailed('unreachable', reason))
+    }
+  }
+
+  #connectFrame(): Buffer {
+    const { protocol, PROTOCOL_VERSION } = jute
+    const { sessionTimeoutMs } = this.#options
+    const record = new protocol.ConnectRequest(
+      PROTOCOL_VERSION,
+      this.#zxidBytes(),
+      sessionTimeoutMs,
+      this.sessionId,
+      this.sessionPassword,
+    )
+    // The byte that follows refuses read-only servers. The package does not know it, and without it every server since
+    // 3.4 logs a warning about an old client.
+    const frame = Buffer.concat([new jute.Request(null, record).toBuffer(), Buffer.alloc(1)])
+    frame.writeInt32BE(frame.length - 4)
+    return frame
+  }
+
+  #onFrame(link: Link, frame: Buffer): void {
+    if (this.state === STATES.CONNECTING) {
+      this.#onConnectResponse(link, frame)
+      return
+    }
+    const xid = frame.readInt32BE(AT.xid)
+    if (xid === jute.XID_PING) return
+    if (xid === jute.XID_NOTIFICATION) this.onSocketData(frame)
+    else if (xid === jute.XID_AUTHENTICATION) this.#onAuthReply(frame)
+    else this.#onReply(frame, xid)
+  }
+
+  #onConnectResponse(link: Link, frame: Buffer): void {
+    const response = new jute.protocol.ConnectResponse()
+    response.deserialize(frame, 4)
+    if (response.timeOut <= 0) {
+      this.#onSessionOver('expired', 'the ensemble does not know the session any more')
+      return
+    }
+    this.sessionId = response.sessionId
+    this.sessionPassword = response.passwd
+    this.sessionTimeout = response.timeOut
+    this.xid = FIRST_XID
+    link.establish(response.timeOut, PING)
+    this.state = STATES.CONNECTED
+    if (this.#closing !== undefined) {
+      this.#sendClose()
+      return
+    }
+    this.packetQueue.queue = this.#preamble(link)
+    this.onPacketQueueReadable()
+    if (this.#options.digest === undefined) this.#options.listener.onConnected()
+  }
+
+  /** What goes first on every connection: who we are, then what we watch, before anybody's request. */
+  #preamble(link: Link): Packet[] {
+    const { digest, listener } = this.#options
+    const { OP_CODES, XID_AUTHENTICATION, protocol, Request } = jute
+    const packets: Packet[] = []
+    if (digest !== undefined) {
+      const header = new protocol.RequestHeader(XID_AUTHENTICATION, OP_CODES.AUTH)
+      const payload = new protocol.AuthPacket(0, 'digest', Buffer.from(digest))
+      packets.push({ request: new Request(header, payload), callback: () => {} })
+    }
+    const zxid = this.#zxidBytes()
+    for (const { data, exist, child } of chunkWatches(listener.watchedPaths())) {
+      const header = new protocol.RequestHeader(0, OP_CODES.SET_WATCHES)
+      const request = new Request(header, new protocol.SetWatches(zxid, data, exist, child))
+      const callback: Callback = (error) => {
+        if (error !== null) link.end(`watches not set: ${meaningOf(error.code).text}`)
+      }
+      packets.push({ request, callback })
+    }
+    return packets
+  }
+
+  #onAuthReply(frame: Buffer): void {
+    const error = frame.readInt32BE(AT.error)
+    if (error === 0) this.#options.listener.onConnected()
+    else this.#onSessionOver('auth_failed', `authentication refused: ${meaningOf(error).text}`)
+  }
+
+  /** Errors are handled here: the package throws on numbers that it does not know, and loses a request on a mismatch. */
+  #onReply(frame: Buffer, xid: number): void {
+    const packet = this.pendingQueue[0]
+    if (packet?.request.header?.xid !== xid) throw new Error(`request ${xid} waits for no answer`)
+    const zxid = frame.readBigInt64BE(AT.zxid)
+    if (zxid > this.#lastZxid) this.#lastZxid = zxid
+    const error = frame.readInt32BE(AT.error)
+    if (error !== 0) {
+      this.pendingQueue.shift()
+      packet.callback({ code: error })
+      return
+    }
+    try {
+      this.onSocketData(frame)
+    } catch (cause) {
+      packet.callback({ code: CONNECTION_LOSS }) // the package took it off the queue before it failed
+      throw cause
+    }
+  }
+
+  #zxidBytes(): Buffer {
+    const bytes = Buffer.alloc(8)
+    bytes.writeBigInt64BE(this.#lastZxid)
+    return bytes
+  }
+
+  #onEnd({ reason, failure, livedMs }: LinkEnd): void {
+    this.#link = undefined
+    if (this.state === STATES.CLOSING) {
+      this.#closing?.finish()
+      return
+    }
+    if (failure !== undefined) {
+      this.#onAttemptFailed(failure, reason)
+      return
+    }
+    this.#schedule.ended(livedMs)
+    this.state = STATES.DISCONNECTED
+    this.#failRequests(CONNECTION_LOSS)
+    this.#options.listener.onDisconnected(reason)
+    this.connect()
+  }
+
+  #onAttemptFailed(failure: AttemptFailure, reason: string): void {
+    this.#schedule.failed(failure)
+    this.state = STATES.DISCONNECTED
+    this.#options.listener.onAttemptFailed(failure, reason, this.#schedule.passDone)
+    this.connect()
+  }
+
+  #onSessionOver(cause: 'expired' | 'auth_failed', reason: string): void {
+    if (this.#closing !== undefined) {
+      this.#closing.finish()
+      return
+    }
+    if (cause === 'expired') this.#shutDown(STATES.SESSION_EXPIRED, CONNECTION_LOSS)
+    else this.#shutDown(STATES.AUTHENTICATION_FAILED, AUTH_FAILED)
+    this.#options.listener.onEnded(cause, reason)
+  }
+
+  #shutDown(state: number, code: number): void {
+    this.state = state
+    this.#cancelWait()
+    this.#link?.drop()
+    this.#link = undefined
+    this.#failRequests(code)
+  }
+
+  #failRequests(code: number): void {
+    const packets = [...this.pendingQueue, ...this.packetQueue.queue]
+    this.pendingQueue = []
+    this.packetQueue.queue = []
+    for (const { callback } of packets) callback({ code })
+  }
+}

@@ -1,0 +1,66 @@
+import * as z from 'zod'
+import { durationMs, text } from '../core/config/schema.ts'
+import type { EnsembleOptions } from './zookeeper.ts'
+
+/** `host:port` entries, as a list (Airbnb) or one comma-separated string. */
+export const hosts = z
+  .union([z.array(text).min(1, 'needs at least one host'), text.transform((list) => list.split(','))], {
+    error: 'expected a list of host:port entries',
+  })
+  .describe('ZooKeeper servers, host:port each (port 2181 if none). A chroot may follow the last one: zk2:2181/chroot.')
+
+/** A ZooKeeper path without a slash at the end. */
+export const znodePath = z
+  .string()
+  .regex(
+    /^\/(?:[^/]+(?:\/[^/]+)*)?$/,
+    'expected a path that starts with / and does not end with one, e.g. /services/web',
+  )
+
+export const sessionTimeoutMs = durationMs
+  .default(10_000)
+  .describe(
+    'How long the session outlives a silent process; a crashed host is gone after this time. The ensemble may bound it. Default 10 s.',
+  )
+
+export const digest = z
+  .string()
+  .regex(/^[^:]+:.+$/, 'expected user:password')
+  .describe('Digest credentials, user:password.')
+
+export const tls = z
+  .strictObject({
+    ca_file: text
+      .optional()
+      .describe('PEM file of the authorities that the server is checked against. Default: those of Node.'),
+    cert_file: text.optional().describe('PEM file of our certificate, for mutual TLS.'),
+    key_file: text.optional().describe('PEM file of our key, for mutual TLS.'),
+    verify: z.boolean().default(true).describe('Check the certificate of the server. Default true.'),
+  })
+  .describe('Speak TLS with the ensemble.')
+
+interface EnsembleKeys {
+  readonly hosts: readonly string[]
+  readonly sessionTimeoutMs: number
+  readonly digest?: string | undefined
+  readonly tls?: z.output<typeof tls> | undefined
+}
+
+/** Builds what a session needs from the keys of a service. */
+export function ensembleOptions({ hosts, sessionTimeoutMs, digest, tls }: EnsembleKeys): EnsembleOptions {
+  return {
+    hosts,
+    sessionTimeoutMs,
+    ...(digest === undefined ? {} : { digest }),
+    ...(tls === undefined
+      ? {}
+      : {
+          tls: {
+            verify: tls.verify,
+            ...(tls.ca_file === undefined ? {} : { caFile: tls.ca_file }),
+            ...(tls.cert_file === undefined ? {} : { certFile: tls.cert_file }),
+            ...(tls.key_file === undefined ? {} : { keyFile: tls.key_file }),
+          },
+        }),
+  }
+}

@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import type { Daemon } from '../harness/daemon.ts'
+import { consistently, eventually } from '../harness/eventually.ts'
+import { type Instance, type MainJob, startMainJob } from '../harness/main-job.ts'
+
+describe('live edits touch only what they change', function () {
+  this.timeout(60_000)
+  let job: MainJob
+  let one: Instance
+  let two: Instance
+  let nerve: Daemon
+  let synapse: Daemon
+
+  before(async () => {
+    job = await startMainJob()
+    one = await job.instance('one')
+    two = await job.instance('two')
+    nerve = await job.nerve('host-1', { one: job.service(one), two: job.service(two) })
+    synapse = await job.synapse()
+  })
+  after(() => job.close())
+
+  const paths = () => job.zookeeper.ephemeralsUnder('/services/web')
+  const edit = async (services: Readonly<Record<string, unknown>>) => {
+    await nerve.configure({ instance_id: 'host-1', services })
+    nerve.hup()
+  }
+
+  it('nerve: a new service appears, the znodes of the others are the same', async () => {
+    await eventually(async () => assert.equal((await paths()).length, 2))
+    const before = await paths()
+    await edit({ one: job.service(one), two: job.service(two), three: job.service(one, { port: 1, checks: [] }) })
+    await eventually(async () => assert.equal((await paths()).length, 3))
+    assert.deepEqual((await paths()).slice(0, 2), before)
+  })
+
+  it('nerve: a removed service leaves, the others stay', async () => {
+    const before = await paths()
+    await edit({ one: job.service(one), two: job.service(two) })
+    await eventually(async () => assert.deepEqual(await paths(), before.slice(0, 2)))
+  })
+
+  it('nerve: a changed weight is written to the znode that is there', async () => {
+    const before = await paths()
+    await edit({ one: job.service(one, { weight: 7 }), two: job.service(two) })
+    const weights = async () => {
+      const { services } = await synapse.state<{ services: { instances: { weight?: number }[] }[] }>()
+      return services[0]?.instances.map(({ weight }) => weight)
+    }
+    await eventually(async () => assert.ok((await weights())?.includes(7)))
+    assert.deepEqual(await paths(), before)
+  })
+
+  it('nerve: a changed path registers the new before it removes the old, so no moment is without one', async () => {
+    let least = Number.POSITIVE_INFINITY
+    let watching = true
+    const watch = (async () => {
+      while (watching) least = Math.min(least, (await job.zookeeper.ephemeralsUnder('/services')).length)
+    })()
+    await edit({ one: job.service(one, { zk_path: '/services/moved' }), two: job.service(two) })
+    await eventually(async () => assert.equal((await job.zookeeper.ephemeralsUnder('/services/moved')).length, 1))
+    await eventually(async () => assert.equal((await paths()).length, 1))
+    watching = false
+    await watch
+    assert.equal(least, 2)
+    await edit({ one: job.service(one), two: job.service(two) })
+    await eventually(async () => assert.equal((await paths()).length, 2))
+  })
+
+  it('nerve: a service file in service_conf_dir is seen, edited and gone', async () => {
+    const directory = `${nerve.directory}/conf.d`
+    const { mkdir, rm } = await import('node:fs/promises')
+    await mkdir(directory)
+    await nerve.configure({ instance_id: 'host-1', service_conf_dir: directory, services: { two: job.service(two) } })
+    await writeFile(`${directory}/one.yaml`, JSON.stringify(job.service(one)))
+    nerve.hup()
+    await eventually(async () => assert.equal((await paths()).length, 2))
+    await rm(`${directory}/one.yaml`)
+    await eventually(async () => assert.equal((await paths()).length, 1), 10_000)
+  })
+
+  it('synapse: a changed option reloads HAProxy once, says why, and loses no request', async () => {
+    const haproxy = async () =>
+      (await synapse.state<{ generators: { haproxy: { reloads: number } } }>()).generators.haproxy
+    const before = await haproxy()
+    const failures: string[] = []
+    let running = true
+    const client = (async () => {
+      while (running) {
+        const answer = await job.call().catch((error: unknown) => `no answer: ${error}`)
+        if (answer !== 'one' && answer !== 'two') failures.push(answer)
+      }
+    })()
+    const config = job.synapseConfig() as { services: { web: { haproxy: { listen: string[] } } } }
+    config.services.web.haproxy.listen.push('timeout server 7s')
+    await synapse.configure(config)
+    synapse.hup()
+    await eventually(async () => assert.equal((await haproxy()).reloads, before.reloads + 1), 10_000)
+    await consistently(async () => assert.equal((await haproxy()).reloads, before.reloads + 1), 1_000, 100)
+    running = false
+    await client
+    assert.deepEqual(failures, [])
+    assert.match(synapse.output, /timeout server|web/)
+  })
+})

@@ -1,0 +1,188 @@
+import { once } from 'node:events'
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { Agent, createServer, get, type Server as HttpServer } from 'node:http'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Child } from './child.ts'
+import { eventually } from './eventually.ts'
+
+/** A directory for one test, with a wrapper of HAProxy in it that keeps HAProxy's own messages out of the test report. */
+export class HaproxyDirectory {
+  readonly path: string
+  /** Use it as `haproxy_path`; what HAProxy says is appended to `log`. */
+  readonly program: string
+  readonly #log: string
+
+  private constructor(path: string) {
+    this.path = path
+    this.program = join(path, 'haproxy')
+    this.#log = join(path, 'haproxy.log')
+  }
+
+  static async create(): Promise<HaproxyDirectory> {
+    const directory = new HaproxyDirectory(await mkdtemp(join(tmpdir(), 'haproxy-')))
+    // `-c` is left alone: its words are what synapse reports.
+    const script = `#!/bin/sh\ncase " $* " in *" -c "*) exec haproxy "$@" ;; esac\nexec haproxy "$@" >>'${directory.#log}' 2>&1\n`
+    await writeFile(directory.program, script)
+    await chmod(directory.program, 0o755)
+    return directory
+  }
+
+  file(name: string): string {
+    return join(this.path, name)
+  }
+
+  /** What HAProxy said on its standard output and error. */
+  log(): Promise<string> {
+    return readFile(this.#log, 'utf8').catch(() => '')
+  }
+
+  remove(): Promise<void> {
+    return rm(this.path, { recursive: true, force: true })
+  }
+}
+
+/** Starts HAProxy in the foreground, without a master, with this configuration; resolves when its stats socket answers. */
+export async function startHaproxy(configPath: string, config: string, statsSocket: string): Promise<Child> {
+  await writeFile(configPath, config)
+  const child = new Child('haproxy', 'haproxy', ['-db', '-f', configPath])
+  await eventually(async () => {
+    if (child.exited) throw new Error(child.output)
+    await show(statsSocket, 'show info')
+  })
+  return child
+}
+
+/** One command on a connection of its own; the answer without prompts. */
+export async function show(statsSocket: string, command: string): Promise<string> {
+  const socket = connect(statsSocket)
+  try {
+    socket.end(`${command}\n`)
+    let answer = ''
+    for await (const chunk of socket) answer += String(chunk)
+    return answer
+  } finally {
+    socket.destroy()
+  }
+}
+
+/** The pid of the worker that answers. */
+export async function workerPid(statsSocket: string): Promise<number> {
+  return Number(/^Pid: (\d+)$/m.exec(await show(statsSocket, 'show info'))?.[1])
+}
+
+/** Every server of a backend as `name address:port weight admin-state-bits`, sorted: what a test compares. */
+export async function showServers(statsSocket: string, backend: string): Promise<string[]> {
+  const [, header = '', ...rows] = (await show(statsSocket, `show servers state ${backend}`)).split('\n')
+  const names = header.replace('# ', '').split(' ')
+  return rows
+    .filter((row) => row !== '')
+    .map((row) => Object.fromEntries(row.split(' ').map((value, index) => [names[index], value])))
+    .map((row) => `${row.srv_name} ${row.srv_addr}:${row.srv_port} ${row.srv_uweight} ${row.srv_admin_state}`)
+    .sort()
+}
+
+/** A small web server behind HAProxy. It answers its own name; `?ms=100` answers after so long. */
+export class Backend {
+  readonly name: string
+  readonly #server: HttpServer
+  /** Requests that arrived. */
+  hits = 0
+
+  private constructor(name: string, server: HttpServer) {
+    this.name = name
+    this.#server = server
+  }
+
+  static async start(name: string): Promise<Backend> {
+    const server = createServer()
+    const backend = new Backend(name, server)
+    server.keepAliveTimeout = 0 // never the first to close: HAProxy's reuse must not race with us
+    server.on('request', (request, response) => {
+      backend.hits += 1
+      const ms = Number(new URL(request.url ?? '/', 'http://backend').searchParams.get('ms') ?? 0)
+      setTimeout(() => response.end(name), ms)
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    return backend
+  }
+
+  get port(): number {
+    const address = this.#server.address()
+    if (address === null || typeof address === 'string') throw new Error('not listening')
+    return address.port
+  }
+
+  async stop(): Promise<void> {
+    this.#server.closeAllConnections()
+    await new Promise((resolve) => this.#server.close(resolve))
+  }
+}
+
+/** One request: the body of a 200, else `HTTP <status>`; rejects when the connection fails. */
+export function request(port: number, path = '/', agent?: Agent): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const sent = get({ host: '127.0.0.1', port, path, agent: agent ?? false, timeout: 5000 }, (response) => {
+      let body = ''
+      response.setEncoding('utf8').on('data', (chunk: string) => {
+        body += chunk
+      })
+      response.on('error', reject)
+      response.on('end', () => resolve(response.statusCode === 200 ? body : `HTTP ${response.statusCode}`))
+    })
+    sent.on('timeout', () => sent.destroy(new Error('no answer in 5 s')))
+    sent.on('error', reject)
+  })
+}
+
+export interface LoadReport {
+  readonly requests: number
+  /** How often what went wrong; empty when nothing did. */
+  readonly failures: Readonly<Record<string, number>>
+}
+
+/**
+ * A light, steady load: half of the clients keep their connection, half open one per request. Runs until stopped, and for
+ * at most `maxRequests`.
+ */
+export function startLoad(port: number, { clients = 4, maxRequests = 50_000, path = '/' } = {}) {
+  const agents: Agent[] = []
+  const failures: Record<string, number> = {}
+  let requests = 0
+  let stopped = false
+  const fail = (kind: string) => {
+    failures[kind] = (failures[kind] ?? 0) + 1
+  }
+  const client = async (agent: Agent | undefined) => {
+    while (!stopped && requests < maxRequests) {
+      requests += 1
+      const kind = agent === undefined ? 'fresh' : 'kept'
+      try {
+        const body = await request(port, path, agent)
+        if (body.startsWith('HTTP ')) fail(`${kind}: ${body}`)
+      } catch (error) {
+        fail(`${kind}: ${(error as NodeJS.ErrnoException).code ?? (error as Error).message}`)
+      }
+      await new Promise((resolve) => setTimeout(resolve, 1))
+    }
+  }
+  const running = Array.from({ length: clients }, (_, index) => {
+    if (index % 2 === 0) return client(undefined)
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    agents.push(agent)
+    return client(agent)
+  })
+  return {
+    get requests() {
+      return requests
+    },
+    async stop(): Promise<LoadReport> {
+      stopped = true
+      await Promise.all(running)
+      for (const agent of agents) agent.destroy()
+      return { requests, failures }
+    },
+  }
+}

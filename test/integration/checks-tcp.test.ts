@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { noop } from '../../src/nerve/checks/noop.ts'
+import { tcp } from '../../src/nerve/checks/tcp.ts'
+import { assertNothingLeft, nobody, prepareCheck, repeat } from '../harness/check.ts'
+import { Child } from '../harness/child.ts'
+import { eventually } from '../harness/eventually.ts'
+import { freeze } from '../harness/freeze.ts'
+import { type Behaviour, blackHole, hangUp, startTcpServer, type TcpServer } from '../harness/tcp-server.ts'
+
+/** A frozen server with a full queue of connections: the kernel answers no further one, as a network that drops packets. */
+async function startFullServer(): Promise<{ readonly port: number; stop(): Promise<void> }> {
+  const script = `const server = require('node:net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () =>
+    console.log(server.address().port))`
+  const child = new Child('full server', process.execPath, ['-e', script])
+  const port = await eventually(() => {
+    assert.match(child.output, /^\d+\n/)
+    return Number(child.output)
+  })
+  await freeze(child)
+  const queued = [1, 2].map(() => connect(port, '127.0.0.1'))
+  for (const socket of queued) await once(socket, 'connect')
+  return {
+    port,
+    async stop() {
+      for (const socket of queued) socket.destroy()
+      await child.stop()
+    },
+  }
+}
+
+describe('tcp check', () => {
+  const started: TcpServer[] = []
+  afterEach(async () => {
+    for (const server of started.splice(0)) await server.close()
+  })
+
+  async function serve(behaviour: Behaviour, host?: string) {
+    const server = await startTcpServer(behaviour, host)
+    started.push(server)
+    return server
+  }
+
+  const verdict = async (host: string, port: number, timeoutMs?: number) =>
+    (await prepareCheck(tcp, { target: { host, port }, ...(timeoutMs && { timeoutMs }) })).verdict()
+
+  it('passes when a connection is established, and sends nothing', async () => {
+    for (const behaviour of [blackHole, hangUp]) {
+      const server = await serve(behaviour)
+      assert.equal(await verdict(server.host, server.port), 'pass')
+      await eventually(() => assert.deepEqual([server.accepted, server.open], [1, 0]))
+      assert.equal(server.received, '')
+    }
+  })
+
+  it('passes on an IPv6 address and on a name', async () => {
+    const { port } = await serve(blackHole, '::1')
+    assert.equal(await verdict('::1', port), 'pass')
+    const named = await serve(blackHole)
+    assert.equal(await verdict('localhost', named.port), 'pass')
+  })
+
+  it('names who refused', async () => {
+    assert.equal(await verdict(nobody.host, nobody.port), 'connection refused by 127.0.0.1:1')
+    assert.equal(await verdict('::1', 1), 'connection refused by [::1]:1')
+  })
+
+  it('fails when the connection is not taken in time, and lets go of it', async () => {
+    const full = await startFullServer()
+    try {
+      await assertNothingLeft(async () => {
+        assert.equal(await verdict('127.0.0.1', full.port, 50), `no connection to 127.0.0.1:${full.port} within 50 ms`)
+      })
+    } finally {
+      await full.stop()
+    }
+  })
+
+  it('leaves nothing behind after many runs', async () => {
+    const open = await serve(blackHole)
+    const targets = await Promise.all(
+      [open, nobody, { host: '::1', port: 1 }].map(({ host, port }) => prepareCheck(tcp, { target: { host, port } })),
+    )
+    await assertNothingLeft(async () => {
+      for (const { verdict: run } of targets) await repeat(300, 10, async () => void (await run()))
+    })
+    await eventually(() => assert.equal(open.open, 0))
+  })
+
+  it('knows no options', () => {
+    assert.throws(() => tcp.options.strict().parse({ uri: '/' }), /uri/)
+  })
+})
+
+describe('noop check', () => {
+  it('always passes', async () => {
+    const { verdict } = await prepareCheck(noop, { target: nobody })
+    assert.equal(await verdict(), 'pass')
+  })
+})

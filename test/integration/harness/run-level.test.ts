@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+interface Outcome {
+  readonly passed: number
+  readonly failed: number
+  readonly complaints: readonly string[]
+}
+type RunLevel = (
+  level: string,
+  options: { readonly directory: string; readonly limitMs?: number; readonly output?: 'ignore' },
+) => Promise<Outcome>
+const script = new URL('../../../scripts/level.mjs', import.meta.url).href
+const { runLevel } = (await import(script)) as { runLevel: RunLevel }
+
+/** What scripts/test.mjs makes of a level that consists of this one file. */
+async function run(source: string, limitMs = 60_000): Promise<Outcome> {
+  const directory = await mkdtemp(join(tmpdir(), 'level-'))
+  try {
+    await writeFile(join(directory, 'fixture.test.ts'), source)
+    return await runLevel('fixture', { directory, limitMs, output: 'ignore' })
+  } finally {
+    await rm(directory, { recursive: true, force: true })
+  }
+}
+
+describe('runLevel()', function () {
+  this.timeout(60_000)
+
+  it('counts what passed and what failed', async () => {
+    const outcome = await run(`
+      it('passes', () => {})
+      it('fails', () => { throw new Error('as it should') })
+      describe('with a broken hook', () => { before(() => { throw new Error('hook') }); it('never runs', () => {}) })
+    `)
+    assert.deepEqual(outcome, { passed: 1, failed: 2, complaints: [] })
+  })
+
+  const broken: readonly { readonly name: string; readonly source: string; readonly complaint?: RegExp }[] = [
+    {
+      name: 'a rejection that nobody handles',
+      source: `it('x', async () => { void Promise.reject(new Error('lost')); await new Promise(setImmediate) })`,
+    },
+    { name: 'a test that is marked only', source: `it.only('x', () => {})` },
+    { name: 'a test that is skipped', source: `it.skip('x', () => {})` },
+    { name: 'a file that cannot be loaded', source: `import './missing.ts'`, complaint: /loading the test files/ },
+    { name: 'a process that exits', source: `it('dies here', () => process.exit(0))`, complaint: /during: dies here/ },
+    {
+      name: 'a file left behind',
+      source: `import fs from 'node:fs'; import os from 'node:os'\nit('x', () => fs.writeFileSync(os.tmpdir() + '/crumb', ''))`,
+      complaint: /left the file crumb behind/,
+    },
+    {
+      name: 'a process left behind',
+      source: `import { spawn } from 'node:child_process'\nit('x', () => { spawn('sleep', ['300'], { stdio: 'ignore' }).unref() })`,
+      complaint: /left process \d+ \(sleep 300\) behind/,
+    },
+    {
+      name: 'a process left behind in a process group of its own',
+      source: `import { spawn } from 'node:child_process'\nimport os from 'node:os'
+        it('x', () => { spawn(process.execPath, ['-e', 'setTimeout(() => {}, 300000)', os.tmpdir() + '/x'], { stdio: 'ignore', detached: true }).unref() })`,
+      complaint: /left process \d+ \(.*node -e/,
+    },
+    {
+      name: 'a timer left behind',
+      source: `it('x', () => { setInterval(() => {}, 1000) })`,
+      complaint: /after its last test/,
+    },
+  ]
+  for (const { name, source, complaint } of broken) {
+    it(`fails a level for ${name}`, async () => {
+      const { failed, complaints } = await run(source)
+      assert.ok(failed + complaints.length > 0)
+      if (complaint !== undefined) assert.match(complaints[0] ?? '', complaint)
+    })
+  }
+
+  it('ends a level that hangs and names the test', async () => {
+    const { complaints } = await run(`it('spins for ever', () => { for (;;) {} })`, 4000)
+    assert.deepEqual(complaints, ['ended after 4 s, during: spins for ever'])
+  })
+
+  it('fails a level without tests', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'level-'))
+    try {
+      const { complaints } = await runLevel('fixture', { directory })
+      assert.deepEqual(complaints, ['test/fixture has no tests'])
+    } finally {
+      await rm(directory, { recursive: true, force: true })
+    }
+  })
+})

@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict'
+import { type AdminOptions, createAdminTask } from '../../../src/core/admin.ts'
+import { createMetrics } from '../../../src/core/metrics.ts'
+import { eventually } from '../../harness/eventually.ts'
+import { freePort } from '../../harness/ports.ts'
+import { recordingLog } from '../../harness/recording-log.ts'
+
+describe('createAdminTask()', () => {
+  const stop = new AbortController()
+  const metrics = createMetrics()
+  const log = recordingLog()
+  let url: string
+  let running: Promise<void>
+  let reasons: string[] = []
+  const options: AdminOptions = {
+    host: '127.0.0.1',
+    port: 0,
+    log,
+    metrics,
+    readiness: () => (reasons.length === 0 ? { ready: true } : { ready: false, reasons }),
+    state: () => ({ services: ['web'] }),
+    page: () => ({
+      title: 'nerve <i-1>',
+      problems: ['nerve.yaml:3:1 bad\n  hint'],
+      facts: [['instance', 'i-1']],
+      tables: [{ title: 'Services', columns: ['name'], rows: [[{ text: '<web>', mood: 'good' }]], whenEmpty: 'none' }],
+    }),
+  }
+
+  before(async () => {
+    metrics.counter('tests_total', 'Tests.')
+    running = createAdminTask(options).run(stop.signal)
+    await eventually(() => assert.equal(log.lines.length, 1))
+    url = String(log.lines[0]?.fields['address'])
+  })
+  after(async () => {
+    stop.abort()
+    await running
+  })
+
+  const get = async (path: string, init?: RequestInit) => {
+    const response = await fetch(new URL(path, url), init)
+    return { status: response.status, type: response.headers.get('content-type') ?? '', body: await response.text() }
+  }
+
+  it('answers /livez', async () => assert.equal((await get('/livez')).status, 200))
+
+  it('answers /readyz with every reason', async () => {
+    assert.equal((await get('/readyz')).status, 200)
+    reasons = ['web: no verdict', 'not connected']
+    assert.deepEqual(await get('/readyz'), {
+      status: 503,
+      type: 'text/plain; charset=utf-8',
+      body: 'web: no verdict\nnot connected\n',
+    })
+    reasons = []
+  })
+
+  it('answers /metrics with zeros from the start', async () =>
+    assert.match((await get('/metrics')).body, /^tests_total 0$/m))
+  it('answers /state as JSON', async () =>
+    assert.deepEqual(JSON.parse((await get('/state')).body), { services: ['web'] }))
+
+  it('answers / with a page that escapes what it shows', async () => {
+    const { type, body } = await get('/')
+    assert.match(type, /^text\/html/)
+    assert.match(body, /nerve &lt;i-1&gt;/)
+    assert.match(body, /<td class="good">&lt;web&gt;<\/td>/)
+    assert.match(body, /nerve\.yaml:3:1 bad\n {2}hint/)
+  })
+
+  it('answers an unknown path with the known ones', async () => {
+    const { status, body } = await get('/stats')
+    assert.equal(status, 404)
+    assert.match(body, /\/readyz/)
+  })
+
+  it('refuses what is not a read', async () => assert.equal((await get('/state', { method: 'POST' })).status, 405))
+
+  it('fails with a remedy when the port is taken', async () => {
+    const port = Number(new URL(url).port)
+    const task = createAdminTask({ ...options, port })
+    await assert.rejects(task.run(new AbortController().signal), /cannot listen on 127\.0\.0\.1:\d+.*Set admin\.port/)
+  })
+
+  it('ends when aborted, although a client keeps its connection', async () => {
+    const port = await freePort()
+    const end = new AbortController()
+    const task = createAdminTask({ ...options, port }).run(end.signal)
+    await eventually(async () => assert.equal((await fetch(`http://127.0.0.1:${port}/livez`)).status, 200))
+    end.abort()
+    await task
+  })
+})

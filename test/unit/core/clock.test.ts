@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
+import { pause, rejectOnAbort, sleep, systemClock, withDeadline } from '../../../src/core/clock.ts'
+import { SmartStackError } from '../../../src/core/errors.ts'
+import { FakeClock, settle } from '../../harness/fake-clock.ts'
+
+const stopped = new Error('stopped')
+const listeners = (signal: AbortSignal) => getEventListeners(signal, 'abort').length
+
+/** How a promise stands, without waiting for it. */
+async function stateOf(promise: Promise<unknown>): Promise<string> {
+  let state = 'pending'
+  promise.then(
+    () => {
+      state = 'resolved'
+    },
+    (error: unknown) => {
+      state = `rejected: ${error instanceof Error ? error.message : String(error)}`
+    },
+  )
+  await settle()
+  return state
+}
+
+describe('systemClock', () => {
+  it('now() never goes back, and runs at the pace of real time', async () => {
+    const before = systemClock.now()
+    await new Promise<void>((resolve) => systemClock.after(20, resolve))
+    const elapsed = systemClock.now() - before
+    assert.ok(elapsed >= 19 && elapsed < 5000, `${elapsed}`)
+  })
+
+  it('wallTime() is the date', () => {
+    assert.ok(Math.abs(systemClock.wallTime() - Date.now()) < 1000)
+  })
+
+  it('after() calls back nothing once cancelled, however often', async () => {
+    const calls: string[] = []
+    const cancel = systemClock.after(1, () => calls.push('cancelled one'))
+    cancel()
+    cancel()
+    await new Promise<void>((resolve) => systemClock.after(15, resolve))
+    assert.deepEqual(calls, [])
+  })
+})
+
+describe('sleep()', () => {
+  it('resolves when the time is over, not before, and leaves nothing behind', async () => {
+    const clock = new FakeClock()
+    const { signal } = new AbortController()
+    const asleep = sleep(clock, 100, signal)
+    await clock.advance(99)
+    assert.equal(await stateOf(asleep), 'pending')
+    await clock.advance(1)
+    assert.equal(await stateOf(asleep), 'resolved')
+    assert.deepEqual([clock.pending, listeners(signal)], [0, 0])
+  })
+
+  it('rejects with the reason when aborted, and leaves nothing behind', async () => {
+    const clock = new FakeClock()
+    const stop = new AbortController()
+    const asleep = sleep(clock, 100, stop.signal)
+    stop.abort(stopped)
+    await assert.rejects(asleep, stopped)
+    assert.deepEqual([clock.pending, listeners(stop.signal)], [0, 0])
+  })
+
+  it('rejects at once, without a timer, when aborted before', async () => {
+    const clock = new FakeClock()
+    await assert.rejects(sleep(clock, 100, AbortSignal.abort(stopped)), stopped)
+    assert.equal(clock.pending, 0)
+  })
+})
+
+describe('pause()', () => {
+  it('resolves when aborted, and when the time is over', async () => {
+    const clock = new FakeClock()
+    const stop = new AbortController()
+    const [aborted, finished] = [pause(clock, 100, stop.signal), pause(clock, 50, new AbortController().signal)]
+    stop.abort(stopped)
+    await aborted
+    await clock.advance(50)
+    await finished
+    assert.equal(clock.pending, 0)
+  })
+
+  it('rejects when the clock itself fails', async () => {
+    const broken = new FakeClock()
+    broken.after = () => {
+      throw new RangeError('no timers left')
+    }
+    await assert.rejects(pause(broken, 1, new AbortController().signal), /no timers left/)
+  })
+})
+
+describe('withDeadline()', () => {
+  it('returns what the work returns, and leaves nothing behind', async () => {
+    const clock = new FakeClock()
+    const { signal } = new AbortController()
+    assert.equal(await withDeadline(clock, 100, 'the answer', signal, async () => 42), 42)
+    assert.deepEqual([clock.pending, listeners(signal)], [0, 0])
+  })
+
+  it('rejects with the error of the work, and leaves nothing behind', async () => {
+    const clock = new FakeClock()
+    const failing = withDeadline(clock, 100, 'it', new AbortController().signal, async () => {
+      throw new RangeError('refused')
+    })
+    await assert.rejects(failing, /^RangeError: refused$/)
+    assert.equal(clock.pending, 0)
+  })
+
+  it('rejects at the deadline although the work never settles, and tells the work', async () => {
+    const clock = new FakeClock()
+    let seen: AbortSignal | undefined
+    const stuck = withDeadline(clock, 250, 'PING of redis', new AbortController().signal, (signal) => {
+      seen = signal
+      return new Promise(() => {})
+    })
+    await clock.advance(249)
+    assert.equal(await stateOf(stuck), 'pending')
+    await clock.advance(1)
+    await assert.rejects(stuck, (error: unknown) => {
+      assert.ok(error instanceof SmartStackError)
+      assert.deepEqual(
+        [error.code, error.retryable, error.message],
+        ['DEADLINE', true, 'PING of redis took longer than 250 ms'],
+      )
+      return true
+    })
+    assert.equal(seen?.aborted, true)
+  })
+
+  it('rejects with the outer reason at once, and leaves nothing behind', async () => {
+    const clock = new FakeClock()
+    const stop = new AbortController()
+    const stuck = withDeadline(clock, 100, 'it', stop.signal, () => new Promise(() => {}))
+    stop.abort(stopped)
+    await assert.rejects(stuck, stopped)
+    assert.deepEqual([clock.pending, listeners(stop.signal)], [0, 0])
+  })
+
+  it('does not begin when aborted before', async () => {
+    let began = false
+    const work = async () => {
+      began = true
+    }
+    await assert.rejects(withDeadline(new FakeClock(), 100, 'it', AbortSignal.abort(stopped), work), stopped)
+    assert.equal(began, false)
+  })
+
+  it('rejects with the error of work that throws before it returns a promise, and leaves nothing behind', async () => {
+    const clock = new FakeClock()
+    const { signal } = new AbortController()
+    const throwing = withDeadline(clock, 100, 'it', signal, () => {
+      throw new RangeError('synchronous')
+    })
+    await assert.rejects(throwing, /synchronous/)
+    assert.deepEqual([clock.pending, listeners(signal)], [0, 0])
+  })
+})
+
+describe('rejectOnAbort()', () => {
+  it('settles as the work does, and leaves no listener', async () => {
+    const { signal } = new AbortController()
+    assert.equal(await rejectOnAbort(Promise.resolve(1), signal), 1)
+    await assert.rejects(rejectOnAbort(Promise.reject(new RangeError('no')), signal), /no/)
+    await settle()
+    assert.equal(listeners(signal), 0)
+  })
+
+  it('rejects with the reason when aborted, before or during', async () => {
+    const stop = new AbortController()
+    const during = rejectOnAbort(new Promise(() => {}), stop.signal)
+    stop.abort(stopped)
+    await assert.rejects(during, stopped)
+    await assert.rejects(rejectOnAbort(new Promise(() => {}), stop.signal), stopped)
+  })
+
+  it('drops a failure of the work that comes after the abort', async () => {
+    const stop = new AbortController()
+    let fail: (error: Error) => void = () => {}
+    const work = new Promise<never>((_, reject) => {
+      fail = reject
+    })
+    const guarded = rejectOnAbort(work, stop.signal)
+    stop.abort(stopped)
+    await assert.rejects(guarded, stopped)
+    fail(new Error('too late to matter')) // an unhandled rejection would fail this test
+    await settle()
+  })
+})

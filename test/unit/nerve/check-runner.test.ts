@@ -1,0 +1,291 @@
+import assert from 'node:assert/strict'
+import { createMetrics } from '../../../src/core/metrics.ts'
+import { type CheckRunnerOptions, createCheckRunner, runCheck } from '../../../src/nerve/check-runner.ts'
+import type { Check } from '../../../src/nerve/checks/check.ts'
+import type { CheckResult } from '../../../src/nerve/health.ts'
+import { FakeClock, settle } from '../../harness/fake-clock.ts'
+
+const never: Check = { run: () => new Promise(() => {}) }
+const pass: CheckResult = { ok: true }
+const noAnswer: CheckResult = { ok: false, reason: 'no answer within 100 ms' }
+
+/** Dice for a first run at once and a second one interval later. */
+const evenly = () => {
+  let rolls = 0
+  return () => Math.min(rolls++, 1)
+}
+
+/** A runner on a fake clock, with all that came of it. */
+function start(options: Partial<CheckRunnerOptions> & { readonly clock?: FakeClock } = {}) {
+  const clock = options.clock ?? new FakeClock()
+  const stop = new AbortController()
+  const results: CheckResult[] = []
+  const starts: number[] = []
+  const metrics = createMetrics()
+  const { check = { run: async () => {} } } = options
+  const runner = createCheckRunner({
+    name: 'web tcp',
+    type: 'tcp',
+    service: 'web',
+    intervalMs: 500,
+    timeoutMs: 100,
+    random: evenly(),
+    metrics,
+    onResult: (result) => results.push(result),
+    ...options,
+    clock,
+    check: {
+      ...check,
+      run(signal) {
+        starts.push(clock.now())
+        return check.run(signal)
+      },
+    },
+  })
+  const done = runner.run(stop.signal)
+  return { clock, stop, results, starts, metrics, done, runner }
+}
+
+/** A check whose runs take `ms` of the clock. */
+const taking = (clock: FakeClock, ms: number): Check => ({
+  run: () => new Promise((resolve) => void clock.after(ms, resolve)),
+})
+
+/** A clock whose timers fire `lateMs` after their time, as on a stalled event loop. */
+class LateClock extends FakeClock {
+  lateMs = 0
+  override after(ms: number, callback: () => void): () => void {
+    return super.after(ms > 0 ? ms + this.lateMs : ms, callback)
+  }
+}
+
+describe('createCheckRunner()', () => {
+  it('runs the check at the start of each interval and tells every verdict', async () => {
+    const verdicts = [true, false, true]
+    const check: Check = {
+      run: async () => {
+        if (!verdicts.shift()) throw new Error('status 503')
+      },
+    }
+    const { clock, results, starts, stop, done } = start({ check })
+    await clock.advance(1000)
+    assert.deepEqual(starts, [0, 500, 1000])
+    assert.deepEqual(results, [pass, { ok: false, reason: 'status 503' }, pass])
+    stop.abort()
+    await done
+  })
+
+  const spreads = [
+    { name: 'comes at once when the dice say 0', random: 0, intervalMs: 500, expected: [0, 0, 500, 1000] },
+    { name: 'comes within 100 ms', random: 0.5, intervalMs: 500, expected: [50, 300, 800] },
+    { name: 'comes within the interval if that is shorter', random: 0.5, intervalMs: 60, expected: [30, 60, 120, 180] },
+  ]
+  for (const { name, random, intervalMs, expected } of spreads) {
+    it(`spreads the runs: the first ${name}, the second after a part of the interval`, async () => {
+      const { clock, starts, stop, done } = start({ random: () => random, intervalMs })
+      await clock.advance(expected.at(-1) ?? 0)
+      assert.deepEqual(starts, expected)
+      stop.abort()
+      await done
+    })
+  }
+
+  it('measures the interval from start to start, however long a run takes', async () => {
+    const clock = new FakeClock()
+    const { starts, stop, done } = start({ clock, check: taking(clock, 70), intervalMs: 200, random: () => 0.5 })
+    await clock.advance(800)
+    assert.deepEqual(starts, [50, 150, 350, 550, 750])
+    stop.abort()
+    await done
+  })
+
+  it('follows a run that is longer than the interval at once, never overlaps, and does not catch up', async () => {
+    const clock = new FakeClock()
+    let running = 0
+    let most = 0
+    let ms = 90
+    const check: Check = {
+      async run() {
+        running += 1
+        most = Math.max(most, running)
+        await new Promise<void>((resolve) => void clock.after(ms, resolve))
+        running -= 1
+      },
+    }
+    const { starts, stop, done } = start({ clock, check, intervalMs: 40 })
+    await clock.advance(270)
+    assert.deepEqual(starts, [0, 90, 180, 270])
+    ms = 5
+    await clock.advance(170)
+    assert.deepEqual(starts.slice(4), [360, 400, 440])
+    assert.equal(most, 1)
+    stop.abort()
+    await done
+  })
+
+  it('lets others run between the runs of a check without an interval', async () => {
+    const { clock, starts, stop, done } = start({ intervalMs: 0 })
+    await settle()
+    stop.abort()
+    await done
+    assert.ok(starts.length < 100, `${starts.length} runs`)
+    assert.equal(clock.pending, 0)
+  })
+
+  it('fails a run at its deadline although the check does not obey', async () => {
+    const { clock, results, stop, done } = start({ check: never })
+    await clock.advance(99)
+    assert.deepEqual(results, [])
+    await clock.advance(1)
+    assert.deepEqual(results, [noAnswer])
+    stop.abort()
+    await done
+  })
+
+  it('aborts the signal of a run at its deadline', async () => {
+    let signal: AbortSignal | undefined
+    const { clock, stop, done } = start({
+      check: {
+        run(limit) {
+          signal = limit
+          return never.run(limit)
+        },
+      },
+    })
+    await clock.advance(99)
+    assert.equal(signal?.aborted, false)
+    await clock.advance(1)
+    assert.equal(signal?.aborted, true)
+    stop.abort()
+    await done
+  })
+
+  it('gives a check the deadline that it asks for, and says what did not come', async () => {
+    const check = { ...never, deadlineMs: 300, waitingFor: () => 'greeting from db:3306' }
+    const { clock, results, stop, done } = start({ check })
+    await clock.advance(299)
+    assert.deepEqual(results, [])
+    await clock.advance(1)
+    assert.deepEqual(results, [{ ok: false, reason: 'no greeting from db:3306 within 300 ms' }])
+    stop.abort()
+    await done
+  })
+
+  it('makes one short line of the reason', async () => {
+    const check: Check = { run: () => Promise.reject(new Error(`bad\n\u0007${'x'.repeat(1000)}`)) }
+    const { clock, results, stop, done } = start({ check })
+    await clock.advance(0)
+    assert.deepEqual(results[0], { ok: false, reason: `bad ${'x'.repeat(296)}…` })
+    stop.abort()
+    await done
+  })
+
+  it('takes a check that throws instead of rejecting', async () => {
+    const check: Check = {
+      run() {
+        throw new TypeError('broken plug-in')
+      },
+    }
+    const { clock, results, stop, done } = start({ check })
+    await clock.advance(0)
+    assert.deepEqual(results[0], { ok: false, reason: 'broken plug-in' })
+    stop.abort()
+    await done
+  })
+
+  for (const [phase, ms] of [
+    ['before the first run', 20],
+    ['during a run', 80],
+    ['between runs', 300],
+  ] as const) {
+    it(`stops ${phase}, at once and without a verdict or a timer left`, async () => {
+      const clock = new FakeClock()
+      const { results, stop, done } = start({ clock, check: taking(clock, 60), random: () => 0.5, intervalMs: 1000 })
+      await clock.advance(ms)
+      const before = results.length
+      stop.abort()
+      await done
+      assert.equal(results.length, before)
+      await clock.advance(60) // the timer of the fake check itself
+      assert.equal(clock.pending, 0)
+    })
+  }
+
+  it('ends with the error of onResult, so that a bug is not hidden', async () => {
+    const { clock, done } = start({
+      onResult() {
+        throw new TypeError('a bug')
+      },
+    })
+    const outcome = assert.rejects(done, /a bug/)
+    await clock.advance(0)
+    await outcome
+  })
+
+  it('counts runs by result and measures their duration', async () => {
+    const clock = new FakeClock()
+    const { metrics, stop, done } = start({ clock, check: taking(clock, 20), intervalMs: 100 })
+    const labels = 'service="web",check="web tcp"'
+    assert.match(await metrics.text(), new RegExp(`nerve_check_runs_total{${labels},result="fail"} 0\n`))
+    await clock.advance(150)
+    const text = await metrics.text()
+    assert.match(text, new RegExp(`nerve_check_runs_total{${labels},result="pass"} 2\n`))
+    assert.match(text, /nerve_check_duration_seconds_bucket{le="0.025",type="tcp"} 2\n/)
+    assert.match(text, /nerve_check_duration_seconds_bucket{le="0.01",type="tcp"} 0\n/)
+    stop.abort()
+    await done
+  })
+})
+
+describe('createCheckRunner() on a stalled event loop', () => {
+  it('runs again instead of blaming the service, when it noticed the deadline too late', async () => {
+    const clock = new LateClock()
+    let answers = false
+    const check: Check = { run: (signal) => (answers ? Promise.resolve() : never.run(signal)) }
+    clock.lateMs = 40
+    const { results, starts, metrics, stop, done } = start({ clock, check })
+    await clock.advance(139)
+    answers = true
+    await clock.advance(1)
+    assert.deepEqual(starts, [0, 140])
+    assert.deepEqual(results, [pass])
+    assert.match(await metrics.text(), /result="late"} 1\n/)
+    assert.match(await metrics.text(), /result="fail"} 0\n/)
+    stop.abort()
+    await done
+  })
+
+  it('believes the failure after three such runs in a row', async () => {
+    const clock = new LateClock()
+    clock.lateMs = 40
+    const { results, starts, metrics, stop, done } = start({ clock, check: never, intervalMs: 1000 })
+    await clock.advance(4 * 140)
+    assert.deepEqual(starts, [0, 140, 280, 420])
+    assert.deepEqual(results, [noAnswer])
+    assert.match(await metrics.text(), /result="late"} 3\n/)
+    stop.abort()
+    await done
+  })
+
+  it('does not mind a timer that is a little late', async () => {
+    const clock = new LateClock()
+    clock.lateMs = 20
+    const { results, stop, done } = start({ clock, check: never })
+    await clock.advance(120)
+    assert.deepEqual(results, [noAnswer])
+    stop.abort()
+    await done
+  })
+})
+
+describe('runCheck()', () => {
+  it('tells a stop from a failure', async () => {
+    const clock = new FakeClock()
+    const stop = new AbortController()
+    const run = runCheck(never, 100, clock, stop.signal)
+    stop.abort()
+    assert.deepEqual(await run, { kind: 'stopped' })
+    assert.deepEqual(await runCheck(never, 100, clock, stop.signal), { kind: 'stopped' })
+    assert.equal(clock.pending, 0)
+  })
+})

@@ -1,0 +1,370 @@
+import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { parse } from 'yaml'
+import { ConfigError } from '../../../src/core/config/config-error.ts'
+import { toConfigSchema } from '../../../src/core/config/json-schema.ts'
+import { formatProblem } from '../../../src/core/config/problems.ts'
+import * as checkTypes from '../../../src/nerve/checks/index.ts'
+import { loadNerveConfig, type NerveLoadOptions, nerveSchema } from '../../../src/nerve/config.ts'
+import { complaints, withFiles } from '../../harness/config-files.ts'
+import { checkoutPath, dataKeys, schemaKeys, withEveryKey } from '../../harness/example-config.ts'
+
+const good = `instance_id: i-1
+services:
+  web:
+    host: 10.0.0.1
+    port: 3000
+    zk_hosts: [zk1:2181]
+    zk_path: /services/web
+    checks:
+      - type: http
+        uri: /health
+        timeout: 0.2
+`
+
+type Options = Partial<Omit<NerveLoadOptions, 'file'>>
+
+async function load(text: string, options: Options = {}) {
+  return withFiles({ 'nerve.yaml': text }, (directory) =>
+    loadNerveConfig({ file: join(directory, 'nerve.yaml'), environment: {}, ...options }),
+  )
+}
+
+async function problemsOf(text: string, options: Options = {}): Promise<readonly string[]> {
+  return withFiles({ 'nerve.yaml': text }, (directory) =>
+    complaints(directory, () =>
+      loadNerveConfig({ file: join(directory, 'nerve.yaml'), environment: { HOME: directory }, ...options }),
+    ),
+  )
+}
+
+async function onlyService(text: string, options: Options = {}) {
+  const { config } = await load(text, options)
+  const [service] = config.services
+  assert.ok(service)
+  return service
+}
+
+const types = Object.values(checkTypes)
+  .map(({ type }) => type)
+  .sort()
+  .join(', ')
+
+// biome-ignore-start lint/suspicious/noTemplateCurlyInString: expressions are part of what is tested
+describe('loadNerveConfig() gives one clear error with its place', () => {
+  const cases = [
+    {
+      name: 'broken YAML',
+      text: good.replace('[zk1:2181]', '[zk1:2181'),
+      expected: 'nerve.yaml:6:15: broken YAML: what starts here is not closed; a ] is missing',
+    },
+    {
+      name: 'a misspelt key',
+      text: good.replace('timeout', 'timout'),
+      expected: 'nerve.yaml:11:9 services.web.checks[0].timout: unknown key. Did you mean "timeout"?',
+    },
+    {
+      name: 'a misspelt key that must be there',
+      text: good.replace('host:', 'hots:'),
+      expected: 'nerve.yaml:4:5 services.web.hots: unknown key. Did you mean "host"?',
+    },
+    {
+      name: 'a misspelt top-level key',
+      text: good.replace('services:', 'service:'),
+      expected: 'nerve.yaml:2:1 service: unknown key. Did you mean "services"?',
+    },
+    {
+      name: 'a misspelt key of the reporter',
+      text: good.replace('zk_path', 'zkpath'),
+      expected: 'nerve.yaml:7:5 services.web.zkpath: unknown key. Did you mean "zk_path"?',
+    },
+    {
+      name: 'a wrong type',
+      text: good.replace('3000', 'eighty'),
+      expected: 'nerve.yaml:5:11 services.web.port: found "eighty", expected a port number, 1 to 65535',
+    },
+    {
+      name: 'an unknown check type',
+      text: good.replace('http', 'kafka'),
+      expected: `nerve.yaml:9:15 services.web.checks[0].type: found "kafka", expected one of ${types}`,
+    },
+    {
+      name: 'a misspelt check type',
+      text: good.replace('http', 'htpp'),
+      expected: `nerve.yaml:9:15 services.web.checks[0].type: found "htpp", expected one of ${types}. Did you mean "http"?`,
+    },
+    {
+      name: 'a check without a type',
+      text: good.replace('type: http\n        ', ''),
+      expected: `nerve.yaml:9:9 services.web.checks[0].type: missing, expected one of ${types}`,
+    },
+    {
+      name: 'an unknown reporter type',
+      text: good.replace('    host', '    reporter_type: zookeper\n    host'),
+      expected:
+        'nerve.yaml:4:20 services.web.reporter_type: found "zookeper", expected zookeeper. Did you mean "zookeeper"?',
+    },
+    {
+      name: 'a port out of range',
+      text: good.replace('3000', '70000'),
+      expected: 'nerve.yaml:5:11 services.web.port: found 70000, expected a port number, 1 to 65535',
+    },
+    {
+      name: 'a missing variable',
+      text: good.replace('3000', '${PORT}'),
+      expected:
+        'nerve.yaml:5:11 services.web.port: the environment variable PORT is not set; set it, or write ${PORT:-default}',
+    },
+    {
+      name: 'Ruby that is no variable',
+      text: good.replace('3000', '<%= 3000 + 1 %>'),
+      expected:
+        "nerve.yaml:5:11 services.web.port: cannot run the Ruby of <%= 3000 + 1 %>; allowed are <%= ENV['NAME'] %> and <%= ENV.fetch('NAME', 'default') %>",
+    },
+    {
+      name: 'no instance id',
+      text: good.replace('instance_id: i-1\n', ''),
+      expected:
+        'nerve.yaml:1:1 instance_id: missing, expected a name for this machine; -i or NERVE_INSTANCE_ID can give it',
+    },
+    {
+      name: 'an instance id that HAProxy would refuse',
+      text: good.replace('i-1', 'my host'),
+      expected:
+        'nerve.yaml:1:14 instance_id: found "my host", expected letters, digits and _ . : - (it becomes part of a server name in HAProxy)',
+    },
+    {
+      name: 'a timeout of nothing',
+      text: good.replace('0.2', '0'),
+      expected: 'nerve.yaml:11:18 services.web.checks[0].timeout: found 0, expected a duration longer than 0',
+    },
+    {
+      name: 'a fall of 0, which could never come up again',
+      text: good.replace('timeout: 0.2', 'fall: 0'),
+      expected: 'nerve.yaml:11:15 services.web.checks[0].fall: found 0, expected at least 1',
+    },
+    {
+      name: 'services as a list',
+      text: 'instance_id: a\nservices: [web]',
+      expected: 'nerve.yaml:2:1 services: found a list, expected a map',
+    },
+    {
+      name: 'a key given twice',
+      text: good.replace('    port', '    host: b\n    port'),
+      expected: 'nerve.yaml:5:5: the key "host" is given twice; it is already on line 4',
+    },
+    {
+      name: 'a bad weight',
+      text: good.replace('    port', '    weight: -1\n    port'),
+      expected: 'nerve.yaml:5:13 services.web.weight: found -1, expected at least 0',
+    },
+  ]
+  for (const { name, text, expected } of cases) {
+    it(`loadNerveConfig() tells ${name}`, async () => assert.deepEqual(await problemsOf(text), [expected]))
+  }
+
+  it('loadNerveConfig() tells a missing file', async () => {
+    const file = join('/nowhere', 'nerve.yaml')
+    await assert.rejects(loadNerveConfig({ file, environment: {} }), {
+      name: 'ConfigError',
+      code: 'CONFIG_INVALID',
+      message: `${file}: cannot read the file: it does not exist`,
+    })
+  })
+
+  it('loadNerveConfig() tells what a service without a value lacks', async () => {
+    const problems = await problemsOf('instance_id: a\nservices:\n  web:\n')
+    assert.deepEqual(problems.map((line) => line.split(',')[0]).sort(), [
+      'nerve.yaml:3:3 services.web.host: missing',
+      'nerve.yaml:3:3 services.web.port: missing',
+      'nerve.yaml:3:3 services.web.zk_hosts: missing',
+      'nerve.yaml:3:3 services.web.zk_path: missing',
+    ])
+  })
+
+  it('loadNerveConfig() throws nothing but ConfigError, whatever the text', () =>
+    withFiles({}, async (directory) => {
+      const file = join(directory, 'nerve.yaml')
+      const lines = good.split('\n')
+      const edit = fc.tuple(
+        fc.nat(lines.length),
+        fc.constantFrom('- ', '[', '}', '"', ': ', '\t', '*a', '&a ', '${', '<%= %>', '#', '', '1', '\0'),
+      )
+      const edited = fc.array(edit, { minLength: 1, maxLength: 4 }).map((edits) => {
+        const copy = [...lines]
+        for (const [line, text] of edits) copy[line] = `${copy[line] ?? ''}${text}`
+        return copy.join('\n')
+      })
+      await fc.assert(
+        fc.asyncProperty(fc.oneof(edited, fc.string({ unit: 'binary' })), async (text) => {
+          await writeFile(file, text)
+          try {
+            await loadNerveConfig({ file, environment: { HOME: directory } })
+          } catch (error) {
+            assert.ok(error instanceof ConfigError, String(error))
+            assert.ok(error.message.startsWith(`${file}:`), error.message)
+          }
+        }),
+        { numRuns: 300 },
+      )
+    }))
+})
+
+describe('loadNerveConfig() accepts', () => {
+  it("loadNerveConfig() accepts Airbnb's example, in JSON, with its defaults", async () => {
+    const { config, warnings } = await load(
+      JSON.stringify({
+        instance_id: 'mymachine',
+        max_repeated_report_failures: 10,
+        statsd: { host: 'localhost', port: 8125 },
+        heartbeat_path: '/var/tmp/nerve',
+        services: {
+          your_http_service: {
+            host: '1.2.3.4',
+            port: 3000,
+            reporter_type: 'Zookeeper',
+            zk_hosts: ['localhost:2181'],
+            zk_path: '/nerve/services/your_http_service/services',
+            check_interval: 2,
+            checks: [{ type: 'http', uri: '/health', timeout: 0.2, rise: 3, fall: 2 }],
+          },
+          your_tcp_service: {
+            host: '1.2.3.4',
+            port: '6379',
+            zk_hosts: ['localhost:2181'],
+            zk_path: '/nerve/services/your_tcp_service/services',
+            use_path_encoding: true,
+            node_type: 'ephemeral_sequential',
+            weight: '2',
+            haproxy_server_options: 'check',
+            labels: { az: 'us-east-1a' },
+            rate_limiting: { average_rate: 0.5, max_burst: null, shadow_mode: false },
+            checks: [{ type: 'tcp' }, { type: 'redis' }, { type: 'noop' }],
+          },
+        },
+      }),
+    )
+    assert.deepEqual(warnings, [])
+    const [web, tcp] = config.services
+    assert.deepEqual(
+      [config.instanceId, config.admin, config.drainMs, config.logLevel, config.statsd?.port, config.heartbeatPath],
+      ['mymachine', { host: '127.0.0.1', port: 3211 }, 0, 'info', 8125, '/var/tmp/nerve'],
+    )
+    const [http] = web?.checks ?? []
+    assert.deepEqual(
+      { ...http, options: http?.options['uri'] },
+      {
+        type: 'http',
+        name: 'http-1.2.3.4:3000/health',
+        host: '1.2.3.4',
+        port: 3000,
+        timeoutMs: 200,
+        intervalMs: 2000,
+        rise: 3,
+        fall: 2,
+        options: '/health',
+      },
+    )
+    assert.deepEqual([web?.reporter.type, web?.reporter.options['node_type']], ['zookeeper', 'ephemeral_sequential'])
+    assert.deepEqual([tcp?.port, tcp?.publishedPort, tcp?.weight, tcp?.checkIntervalMs], [6379, '6379', 2, 500])
+    assert.deepEqual([tcp?.labels, tcp?.haproxyServerOptions], [{ az: 'us-east-1a' }, 'check'])
+    assert.deepEqual(tcp?.rateLimiting, { averageRate: 0.5, maxBurst: Number.POSITIVE_INFINITY, shadowMode: false })
+    assert.deepEqual(
+      tcp?.checks.map(({ name, timeoutMs, rise, fall }) => [name, timeoutMs, rise, fall]),
+      ['tcp', 'redis', 'noop'].map((type) => [`your_tcp_service ${type}-1.2.3.4:6379`, 100, 1, 1]),
+    )
+  })
+
+  it('loadNerveConfig() warns of keys that old files carry and nothing reads', async () => {
+    const { warnings } = await load(`listen_port: 1\n${good.replace('    port', '    name: x\n    port')}`)
+    assert.deepEqual(
+      warnings.map((warning) => formatProblem(warning).replace(/^.*\/nerve\.yaml/, '')),
+      [
+        ':1:1 listen_port: ignored: nothing has ever listened on it; see admin',
+        ':6:5 services.web.name: ignored: a service is named by its key or its file',
+      ],
+    )
+  })
+
+  it('loadNerveConfig() takes unknown keys for warnings when lenient', async () => {
+    const { warnings } = await load(good.replace('timeout', 'timout'), { lenient: true })
+    assert.equal(warnings.length, 1)
+  })
+
+  it('loadNerveConfig() lets the given instance id win, and need none in the file', async () => {
+    assert.equal((await load(good, { instanceId: 'other' })).config.instanceId, 'other')
+    assert.equal(
+      (await load(good.replace('instance_id: i-1\n', ''), { instanceId: 'other' })).config.instanceId,
+      'other',
+    )
+  })
+
+  it('loadNerveConfig() keeps the type of a port that comes from the environment as YAML would have it', async () => {
+    const environment = { PORT: '8080' }
+    assert.equal((await onlyService(good.replace('3000', '${PORT}'), { environment })).publishedPort, 8080)
+    assert.equal((await onlyService(good.replace('3000', '"${PORT}"'), { environment })).publishedPort, '8080')
+  })
+
+  it('loadNerveConfig() makes the copies that load_test_concurrency asks for', async () => {
+    const { config } = await load(good.replace('    port', '    load_test_concurrency: 3\n    port'))
+    assert.deepEqual(
+      config.services.map(({ name }) => name),
+      ['web_0', 'web_1', 'web_2'],
+    )
+  })
+
+  it('loadNerveConfig() lets a check have its own place and pace', async () => {
+    const text = good.replace(
+      'timeout: 0.2',
+      'timeout: 1s\n        host: ::1\n        port: 1\n        interval: 5s\n        name: mine',
+    )
+    const [check] = (await onlyService(text)).checks
+    assert.deepEqual(
+      [check?.host, check?.port, check?.intervalMs, check?.timeoutMs, check?.name],
+      ['::1', 1, 5000, 1000, 'mine'],
+    )
+  })
+
+  it('loadNerveConfig() takes admin: false for no admin server, and no services for none', async () => {
+    const { config } = await load('instance_id: a\nadmin: false\nservices:\n')
+    assert.deepEqual([config.admin, config.services], [undefined, []])
+  })
+
+  it('loadNerveConfig() takes a changed certificate for a changed service', () =>
+    withFiles({ 'ca.pem': 'one' }, async (directory) => {
+      const text = `${good.replace('    port', '    zk_tls: {ca_file: "${CA}"}\n    port')}`
+      const environment = { CA: join(directory, 'ca.pem') }
+      const before = await onlyService(text, { environment })
+      await writeFile(environment.CA, 'two')
+      const after = await onlyService(text, { environment })
+      assert.deepEqual(before.checks, after.checks)
+      assert.notDeepEqual(before.reporter, after.reporter)
+    }))
+})
+// biome-ignore-end lint/suspicious/noTemplateCurlyInString: expressions are part of what is tested
+
+describe('config/nerve.yaml', () => {
+  const file = checkoutPath('config/nerve.yaml')
+
+  it('config/nerve.yaml is a good configuration, and so it is with every key active', async () => {
+    const { config, warnings } = await loadNerveConfig({ file, environment: {} })
+    assert.deepEqual(warnings, [])
+    assert.ok(config.services.length > 0)
+    await withFiles({ 'conf.d/extra.yaml': 'host: a\nport: 1\nzk_hosts: [a]\nzk_path: /a' }, async (directory) => {
+      const all = (await withEveryKey('config/nerve.yaml')).replace('/etc/nerve/conf.d', join(directory, 'conf.d'))
+      const everything = await load(all)
+      assert.deepEqual(everything.warnings, [])
+    })
+  })
+
+  it('config/nerve.yaml has every key that nerve knows', async () => {
+    const present = dataKeys(parse(await withEveryKey('config/nerve.yaml'), { merge: true }), new Set(['services']))
+    const known = schemaKeys(JSON.parse(toConfigSchema(nerveSchema, '')))
+    assert.deepEqual(
+      [...known].filter((key) => !present.has(key)),
+      [],
+    )
+  })
+})

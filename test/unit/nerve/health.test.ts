@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict'
+import { type CheckResult, type HealthState, step } from '../../../src/nerve/health.ts'
+
+const pass: CheckResult = { ok: true }
+const fail: CheckResult = { ok: false, reason: 'refused' }
+
+const cases = [
+  { name: 'the first success decides whatever rise says', results: [pass], rise: 3, fall: 2, expected: 'up' },
+  { name: 'the first failure decides whatever fall says', results: [fail], rise: 3, fall: 2, expected: 'down' },
+  {
+    name: 'fall counts failures in a row',
+    results: [pass, fail, pass, fail, fail],
+    rise: 1,
+    fall: 2,
+    expected: 'up up up up down',
+  },
+  {
+    name: 'rise counts successes in a row',
+    results: [fail, pass, fail, pass, pass],
+    rise: 2,
+    fall: 1,
+    expected: 'down down down down up',
+  },
+  {
+    name: 'rise and fall of 1 follow every result',
+    results: [pass, fail, pass],
+    rise: 1,
+    fall: 1,
+    expected: 'up down up',
+  },
+]
+
+describe('step()', () => {
+  for (const { name, results, rise, fall, expected } of cases) {
+    it(name, () => {
+      let state: HealthState = { status: 'unknown' }
+      const seen = results.map((result) => {
+        state = step(state, result, { rise, fall })
+        return state.status
+      })
+      assert.equal(seen.join(' '), expected)
+    })
+  }
+
+  it('keeps the newest reason while down', () => {
+    const down = step({ status: 'unknown' }, fail, { rise: 2, fall: 1 })
+    assert.deepEqual(step(down, { ok: false, reason: 'no answer' }, { rise: 2, fall: 1 }), {
+      status: 'down',
+      successes: 0,
+      reason: 'no answer',
+    })
+  })
+})

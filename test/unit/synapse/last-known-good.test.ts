@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { LastKnownGood } from '../../../src/synapse/last-known-good.ts'
+
+describe('LastKnownGood', () => {
+  let directory: string
+  const problems: string[] = []
+  const open = () => new LastKnownGood(directory, (problem) => problems.push(problem))
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'lkg-'))
+    problems.length = 0
+  })
+  afterEach(() => rm(directory, { recursive: true }))
+
+  const known = new Map([
+    [
+      'web',
+      [
+        {
+          name: 'i-1',
+          host: '10.0.0.1',
+          port: 80,
+          weight: 3,
+          labels: { az: 'a' },
+          haproxyServerOptions: 'backup',
+          sequence: 7,
+        },
+      ],
+    ],
+    ['empty', []],
+  ])
+
+  it('gives back after a restart what was saved', async () => {
+    await open().save(known)
+    assert.deepEqual(await open().load(), known)
+    assert.deepEqual(await readdir(directory), ['instances.json'])
+  })
+
+  it('starts empty without a word when there is no file', async () => {
+    assert.equal((await open().load()).size, 0)
+    assert.deepEqual(problems, [])
+  })
+
+  it('reports a torn file and starts empty', async () => {
+    await writeFile(join(directory, 'instances.json'), '{"format": 1, "services": {')
+    assert.equal((await open().load()).size, 0)
+    assert.match(problems.join(), /cannot read .*instances\.json, starting without it/)
+  })
+
+  it('drops an entry that could not be a registration', async () => {
+    const entry = { host: 'a b', port: 1, name: 'x' }
+    await writeFile(join(directory, 'instances.json'), JSON.stringify({ format: 1, services: { web: [entry] } }))
+    assert.deepEqual(await open().load(), new Map([['web', []]]))
+  })
+
+  it('reports a directory that cannot be written and goes on', async () => {
+    await writeFile(join(directory, 'file'), '')
+    await new LastKnownGood(join(directory, 'file'), (problem) => problems.push(problem)).save(known)
+    assert.match(problems.join(), /cannot write/)
+  })
+
+  it('does not write again what is already on disk', async () => {
+    const store = open()
+    await store.save(known)
+    await writeFile(join(directory, 'instances.json'), 'touched')
+    await store.save(new Map(known))
+    assert.equal(await readFile(join(directory, 'instances.json'), 'utf8'), 'touched')
+  })
+})

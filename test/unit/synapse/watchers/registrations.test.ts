@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict'
+import {
+  createInstanceDecoder,
+  decodeGeneratorConfig,
+  decodeServerset,
+} from '../../../../src/synapse/watchers/registrations.ts'
+
+const child = (name: string, data: unknown) => ({
+  name,
+  data: Buffer.from(typeof data === 'string' ? data : JSON.stringify(data)),
+})
+
+describe('createInstanceDecoder()', () => {
+  it('reads registrations with the sequence number of their name', () => {
+    const decode = createInstanceDecoder({ method: 'nerve' }, () => assert.fail('nothing is bad'))
+    assert.deepEqual(decode([child('i-1_0000000005', { host: '10.0.0.1', port: 80, name: 'i-1', weight: 3 })]), [
+      { name: 'i-1', host: '10.0.0.1', port: 80, weight: 3, sequence: 5 },
+    ])
+  })
+
+  it('leaves out a bad registration, names it once, and goes on with the rest', () => {
+    const bad: string[] = []
+    const decode = createInstanceDecoder({ method: 'nerve' }, (name, reason) => bad.push(`${name}: ${reason}`))
+    const children = [
+      child('bad_1', '{'),
+      child('good_2', { host: 'h', port: 1 }),
+      child('bad_3', { host: 'a b', port: 1 }),
+    ]
+    assert.equal(decode(children).length, 1)
+    assert.equal(decode(children).length, 1)
+    assert.deepEqual(bad, ['bad_1: not JSON', 'bad_3: host is missing or not a host name or address'])
+  })
+
+  it('decodes a child again only when its data was read again', () => {
+    const decode = createInstanceDecoder({ method: 'nerve' }, () => {})
+    const same = child('a_1', { host: 'h', port: 1 })
+    const [first] = decode([same])
+    const [second] = decode([same, child('b_2', { host: 'h', port: 2 })])
+    assert.equal(first, second)
+  })
+})
+
+describe('decodeServerset()', () => {
+  const member = {
+    serviceEndpoint: { host: 'h', port: 80 },
+    additionalEndpoints: { admin: { host: 'h', port: 81 } },
+    shard: 4,
+  }
+  const decode = (endpoint?: string) => decodeServerset(JSON.stringify(member), endpoint)
+  it('takes the service endpoint, and the shard as name', () =>
+    assert.deepEqual(decode(), { ok: true, instance: { name: '4', host: 'h', port: 80 } }))
+  it('takes the additional endpoint that is asked for', () =>
+    assert.deepEqual(decode('admin'), { ok: true, instance: { name: '4', host: 'h', port: 81 } }))
+  it('says which endpoint is missing', () =>
+    assert.deepEqual(decode('metrics'), { ok: false, reason: 'has no endpoint metrics' }))
+})
+
+describe('decodeGeneratorConfig()', () => {
+  it('is undefined for empty data', () => assert.equal(decodeGeneratorConfig(Buffer.from(''), assert.fail), undefined))
+  it('reads a map', () =>
+    assert.deepEqual(decodeGeneratorConfig(Buffer.from('{"haproxy":{"port":1}}'), assert.fail), {
+      haproxy: { port: 1 },
+    }))
+  it('names bad data', () => {
+    const bad: string[] = []
+    assert.equal(
+      decodeGeneratorConfig(Buffer.from('[]'), (reason) => bad.push(reason)),
+      undefined,
+    )
+    assert.deepEqual(bad, ['not a JSON object'])
+  })
+})
