@@ -64,10 +64,9 @@ export class Supervisor {
     for (const { type, options } of config.generators) this.#generators.get(type)?.configure(options)
   }
 
-  /** Stops every watcher. */
+  /** Stops every watcher. What they found stays: it is served, shown and remembered until the end. */
   async stop(): Promise<void> {
     for (const service of this.#services.values()) this.#retire(service)
-    this.#services.clear()
     await Promise.all(this.#leaving)
   }
 

@@ -186,9 +186,9 @@ export class SharedSession implements Omit<Session, 'release'> {
   #onDisconnected(client: SessionClient, reason: string): void {
     if (client !== this.#current || this.#ended.signal.aborted) return
     this.#authBackoff.reset()
-    this.#change('suspended', reason)
     const { clock, watchdogTimeouts = 2 } = this.#options
     this.#cancelTimer = clock.after(watchdogTimeouts * client.sessionTimeoutMs, () => this.#startRival())
+    this.#change('suspended', reason) // last: a listener may close us
   }
 
   #onAttemptFailed(client: SessionClient, failure: AttemptFailure, reason: string, passDone: boolean): void {

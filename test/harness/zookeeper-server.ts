@@ -104,6 +104,7 @@ export class ZooKeeperServer {
   /** Resolves once the server serves clients: for a member of an ensemble, once there is a quorum. */
   async ready(): Promise<void> {
     const child = this.#child
+    await new Promise((resolve) => setImmediate(resolve)) // a missing java is told a turn later
     let failure = ''
     const serves = async () => {
       if (child?.process.pid === undefined || child.exited) {
@@ -231,7 +232,12 @@ export class ZooKeeperServer {
 /** Starts one ZooKeeper and waits until it serves. Call close() when done. */
 export async function startZooKeeper(options: ZooKeeperOptions = {}): Promise<ZooKeeperServer> {
   const server = await prepare(options)
-  await server.start()
+  try {
+    await server.start()
+  } catch (error) {
+    await server.close()
+    throw error
+  }
   return server
 }
 
@@ -253,8 +259,16 @@ export async function startEnsemble(size = 3, options: ZooKeeperOptions = {}): P
     config[`server.${id}`] = `127.0.0.1:${ports[id * 2 - 2]}:${ports[id * 2 - 1]}:participant`
   const members: ZooKeeperServer[] = []
   for (let memberId = 1; memberId <= size; memberId++) members.push(await prepare({ ...options, config, memberId }))
-  for (const member of members) await member.spawn()
-  await Promise.all(members.map((member) => member.ready()))
+  const close = async () => {
+    await Promise.all(members.map((member) => member.close()))
+  }
+  try {
+    for (const member of members) await member.spawn()
+    await Promise.all(members.map((member) => member.ready()))
+  } catch (error) {
+    await close()
+    throw error
+  }
   return {
     members,
     hosts: members.map((member) => member.hosts).join(','),
@@ -265,9 +279,7 @@ export async function startEnsemble(size = 3, options: ZooKeeperOptions = {}): P
       }
       throw new Error('the ensemble has no leader')
     },
-    async close() {
-      await Promise.all(members.map((member) => member.close()))
-    },
+    close,
   }
 }
 

@@ -11,7 +11,7 @@ export function toConfigSchema(schema: z.ZodType, title: string): string {
   const { $schema, $defs, ...root } = z.toJSONSchema(schema, {
     io: 'input',
     target: 'draft-2020-12',
-    override: ({ zodSchema, jsonSchema }) => tidy(zodSchema, jsonSchema),
+    override: ({ jsonSchema }) => tidy(jsonSchema),
   })
   const definitions = { ...(allowEnvironment($defs ?? {}) as object), environment: ENVIRONMENT }
   const json = {
@@ -32,18 +32,10 @@ const ENVIRONMENT = {
 
 const EXPRESSION = { $ref: '#/$defs/environment' } as const
 
-/** Leaves out what would mislead: limits that only say "a safe integer", and defaults in other units than people write. */
-function tidy(schema: z.core.$ZodType, json: JsonSchema): void {
+/** Limits that only say "a safe integer" help nobody. */
+function tidy(json: JsonSchema): void {
   if (json.maximum === Number.MAX_SAFE_INTEGER) delete json.maximum
   if (json.minimum === Number.MIN_SAFE_INTEGER) delete json.minimum
-  if (schema._zod.def.type === 'default' && isTransformed(schema)) delete json.default
-}
-
-/** Whether what is written differs from what the code gets, e.g. seconds and milliseconds. */
-function isTransformed(schema: z.core.$ZodType): boolean {
-  const { def } = schema._zod
-  if (def.type === 'pipe') return true
-  return 'innerType' in def && isTransformed(def.innerType as z.core.$ZodType)
 }
 
 /** Rewrites every schema of a scalar that the text of an expression would not match. */

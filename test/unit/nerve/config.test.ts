@@ -307,6 +307,23 @@ describe('loadNerveConfig() accepts', () => {
     assert.equal((await onlyService(good.replace('3000', '"${PORT}"'), { environment })).publishedPort, '8080')
   })
 
+  it('loadNerveConfig() prefers the JSON file where both are of one service, as Airbnb', () =>
+    withFiles(
+      {
+        'nerve.yaml': 'instance_id: a\nservice_conf_dir: ~/conf.d',
+        'conf.d/web.yaml': 'host: yaml\nport: 1\nzk_hosts: [a]\nzk_path: /a',
+        'conf.d/web.json': '{"host": "json", "port": 1, "zk_hosts": ["a"], "zk_path": "/a"}',
+      },
+      async (directory) => {
+        const file = join(directory, 'nerve.yaml')
+        const { config } = await loadNerveConfig({ file, environment: { HOME: directory } })
+        assert.deepEqual(
+          config.services.map(({ host }) => host),
+          ['json'],
+        )
+      },
+    ))
+
   it('loadNerveConfig() makes the copies that load_test_concurrency asks for', async () => {
     const { config } = await load(good.replace('    port', '    load_test_concurrency: 3\n    port'))
     assert.deepEqual(

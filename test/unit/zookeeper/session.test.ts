@@ -429,6 +429,18 @@ describe('SharedSession', () => {
       await assert.rejects(session.getData('/a', signal), { code: 'CONNECTION_LOSS' })
     })
 
+    it('may be called by a listener that is told of a cut, and leaves no timer', async () => {
+      const { client, clock, session } = start()
+      session.subscribe(({ status }) => {
+        if (status === 'suspended') void session.close()
+      })
+      client(0).open('0xa')
+      client(0).drop()
+      await settle()
+      assert.equal(session.state.status, 'closed')
+      assert.equal(clock.pending, 0)
+    })
+
     it('may be called by a listener when the session is lost', async () => {
       const { client, clients, session } = start()
       session.subscribe(({ status }) => {

@@ -90,7 +90,7 @@ function cachedService(service: GeneratorService<HaproxyServiceOptions>, input: 
   const running = input.running?.get(service.options.backend_name ?? service.name) ?? []
   const madeFrom = [service.name, service.options, options, capabilities.version, orderSeed]
   const entry = cache?.get(service.backends)
-  if (entry?.madeFrom.every((part, index) => part === madeFrom[index]) ) return entry.result
+  if (entry?.madeFrom.every((part, index) => part === madeFrom[index]) && idsHold(entry, running)) return entry.result
   const result = buildService({ options, service, capabilities, running, orderSeed })
   if (result.ok) cache?.set(service.backends, { madeFrom, result, ...idsOf(result) })
   return result

@@ -9,6 +9,8 @@ import { WorkerSession } from './runtime.ts'
 const POLL_MS = 20
 /** A worker that hangs this long on a fresh connection counts as gone. */
 const PROBE_MS = 2_000
+/** After a reload command that ended well, HAProxy has this long to answer at all. */
+const SILENCE_MS = 5_000
 
 export interface ExternalOptions {
   /** Shell command that reloads HAProxy, or starts it when it does not run. undefined: somebody else sees to it. */
@@ -48,21 +50,29 @@ export class ExternalHaproxy implements HaproxyProcess {
 
   /** Runs the command and waits until other workers answer than before. */
   async reload(signal: AbortSignal): Promise<void> {
-    const { reloadCommand, reloadTimeoutMs: deadlineMs, statsSockets, clock } = this.#options
+    const { reloadCommand, reloadTimeoutMs: deadlineMs, clock } = this.#options
     if (reloadCommand === undefined) return
-    const end = clock.now() + deadlineMs
+    const started = clock.now()
     const before = await this.#workers(signal)
     const { status, output } = await runCommand(reloadCommand, { clock, deadlineMs }, signal)
     if (status !== 0) {
       const words = output.trim() === '' ? 'it said nothing' : output.trim()
       throw reloadError(`reload_command ended with ${status}: ${words}`)
     }
+    await this.#takeover(before, started + deadlineMs, signal)
+  }
+
+  /** Waits until another worker answers on every socket. */
+  async #takeover(before: readonly (number | undefined)[], end: number, signal: AbortSignal): Promise<void> {
+    const { statsSockets, clock } = this.#options
+    const silentUntil = clock.now() + SILENCE_MS
     for (;;) {
       const now = await this.#workers(signal)
       const stale = now.findIndex((worker, index) => worker === undefined || worker === before[index])
       if (stale === -1) return
-      if (clock.now() >= end) {
-        const who = now[stale] === undefined ? 'no worker answers' : 'the same worker as before answers'
+      const silent = now[stale] === undefined
+      if (clock.now() >= (silent ? Math.min(end, silentUntil) : end)) {
+        const who = silent ? 'no worker answers' : 'the same worker as before answers'
         throw reloadError(`reload_command ended well, but ${who} on ${statsSockets[stale]}`)
       }
       await sleep(clock, POLL_MS, signal)

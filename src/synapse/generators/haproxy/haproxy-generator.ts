@@ -182,28 +182,33 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
     if (this.#started) return
     await prepareDirectory(this.#options)
     if (this.#file !== undefined) this.#record = await readRecord(this.#recordPath())
-    await this.#process.start(signal)
-    if (!this.#ownStart) await this.#takeFoundFile()
+    const found = await this.#file?.read()
+    const foundState =
+      found === undefined ? undefined : { text: found, state: readFoundFile(found, this.#model.backends) }
+    try {
+      await this.#process.start(signal)
+    } catch (error) {
+      signal.throwIfAborted()
+      if (foundState === undefined || this.#reloader.fileText === found) throw error
+      await this.#reloader.fallBack(foundState, error)
+      await this.#process.start(signal)
+    }
+    if (!this.#ownStart && foundState !== undefined) this.#reloader.found(foundState)
     this.#loadedText = this.#ownStart ? this.#reloader.fileText : undefined
     this.#started = true
-  }
-
-  async #takeFoundFile(): Promise<string | undefined> {
-    const text = await this.#file?.read()
-    if (text !== undefined) this.#reloader.found(text, readFoundFile(text, this.#model.backends))
-    return text
   }
 
   /** HAProxy is about to be started: the file shall say what is wanted, or at least what was good the last time. */
   async #beforeStart(signal: AbortSignal): Promise<void> {
     this.#ownStart = true
+    const found = this.#started ? undefined : await this.#file?.read()
     try {
       await this.#reloader.flush(signal)
-      this.#fileFollows = this.#model.backends
     } catch (error) {
       signal.throwIfAborted()
-      if (this.#reloader.fileText === undefined && (await this.#takeFoundFile()) === undefined) throw error
-      this.#context.log.error('haproxy starts with the last good file', { reason: messageOf(error) })
+      if (this.#reloader.fileText !== undefined) return // what it says has run before
+      if (found === undefined) throw error
+      await this.#reloader.fallBack({ text: found, state: readFoundFile(found, this.#model.backends) }, error)
     }
   }
 
@@ -347,6 +352,8 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
         if (!signal.aborted) this.#context.log.debug('haproxy is not to be asked now', { reason: messageOf(error) })
       }
     }
+    // An open connection would keep HAProxy from ending.
+    for (const { link } of this.#workers) link.close()
   }
 
   async #lookAfterWorkers(signal: AbortSignal): Promise<void> {

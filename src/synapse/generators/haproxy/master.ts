@@ -29,7 +29,7 @@ export function createMaster(address: string, clock: Clock): Master {
       const before = await info(signal)
       // Up to 2.6 the answer is empty and comes at once; from 2.7 it is the outcome with the start-up messages.
       const answer = await ask('reload', deadlineMs, signal).catch((error: unknown) => {
-        if (signal.aborted || !isLostConnection(error)) throw error
+        if (signal.aborted || !isSilence(error)) throw error
         return ''
       })
       if (/^Success=0/m.test(answer)) throw reloadFailed(answer.replace(/^Success=0\s*(?:--\s*)?/m, '').trim())
@@ -41,7 +41,8 @@ export function createMaster(address: string, clock: Clock): Master {
 }
 
 /**
- * Polls until the master counts the reload. While it executes itself anew, about 0.1 s, nobody listens on its socket.
+ * Polls until the master counts the reload. While it executes itself anew, about 0.1 s, nobody listens on its socket; while
+ * it waits for an address that is in use, up to some seconds, it accepts and does not answer.
  * HAProxy 2.6 tells a failure only by its counter of failed reloads.
  */
 async function reloaded(
@@ -53,7 +54,7 @@ async function reloaded(
   for (;;) {
     signal.throwIfAborted()
     const now = await info().catch((error: unknown) => {
-      if (signal.aborted || !isLostConnection(error)) throw error
+      if (signal.aborted || !isSilence(error)) throw error
       return before
     })
     if (now.reloads > before.reloads) {
@@ -70,8 +71,8 @@ function reloadFailed(reason: string): SmartStackError {
   })
 }
 
-function isLostConnection(error: unknown): boolean {
-  return error instanceof SmartStackError && error.code === 'HAPROXY_SOCKET'
+function isSilence(error: unknown): boolean {
+  return error instanceof SmartStackError && (error.code === 'HAPROXY_SOCKET' || error.code === 'DEADLINE')
 }
 
 /** Sends one command on a connection of its own and reads the answer to the end of the connection. */

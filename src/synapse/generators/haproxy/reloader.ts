@@ -5,7 +5,9 @@ import type { Logger } from '../../../core/log.ts'
 import type { ConfigFile } from './config-file.ts'
 import type { HaproxyMetrics } from './haproxy-metrics.ts'
 import type { DesiredState } from './model.ts'
+import { checkPorts } from './port-check.ts'
 import type { HaproxyProcess } from './process.ts'
+import { structureReasons } from './reasons.ts'
 import { createReloadLimiter, type ReloadLimiter } from './reload-limiter.ts'
 
 /** The file follows this long after the last change of the servers, so that a burst is written once. */
@@ -15,6 +17,11 @@ const WRITE_DELAY_MAX_MS = 5_000
 
 /** What a configuration file says. */
 export type FileState = Pick<DesiredState, 'structure' | 'backends'>
+
+export interface KnownFile {
+  readonly text: string
+  readonly state: FileState
+}
 
 export interface ReloaderOptions {
   readonly file: ConfigFile | undefined
@@ -46,7 +53,7 @@ export class Reloader {
   #firstChangeAt: number | undefined
   #writeAt: number | undefined
   /** The text on disk and what it says; undefined while nobody has looked. */
-  #onDisk: { readonly text: string; readonly state: FileState } | undefined
+  #onDisk: KnownFile | undefined
   #failure:
     | { readonly structure: DesiredState['structure']; readonly retryAt: number; readonly message: string }
     | undefined
@@ -77,8 +84,14 @@ export class Reloader {
   }
 
   /** The file was found like this at the start. */
-  found(text: string, state: FileState): void {
-    this.#onDisk = { text, state }
+  found(file: KnownFile): void {
+    this.#onDisk = file
+  }
+
+  /** HAProxy did not take what is wanted: an older file is put back, and the wanted one is tried again later. */
+  async fallBack(older: KnownFile, reason: unknown): Promise<void> {
+    this.#failed(reason)
+    await this.#putBack(older)
   }
 
   /** Servers changed at run time: the file follows in a moment. */
@@ -96,16 +109,19 @@ export class Reloader {
     if (reasons.size > 0) this.#wake()
   }
 
-  /** Writes the file now if it does not say what shall run. */
+  /** Writes the file now if it does not say what shall run, e.g. before HAProxy is started. */
   flush(signal: AbortSignal): Promise<void> {
-    return this.#exclusive(() => this.#write(signal))
+    return this.#exclusive(async () => {
+      if (!this.#awaitsReload()) await this.#write(signal)
+    })
   }
 
   /** Lives until the signal aborts; then writes what is still due, so that the next start finds it. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await this.#nextWork(signal)
+      await this.#wakeUp(signal)
       if (signal.aborted) break
+      if (this.#waitMs() > 0) continue // woken by news that can wait
       await this.#exclusive(() => this.#work(signal)).catch((error: unknown) => {
         if (!signal.aborted) this.#failed(error)
       })
@@ -126,7 +142,7 @@ export class Reloader {
     }
   }
 
-  async #nextWork(signal: AbortSignal): Promise<void> {
+  async #wakeUp(signal: AbortSignal): Promise<void> {
     const waitMs = this.#waitMs()
     if (waitMs <= 0) return
     const woken = new AbortController()
@@ -141,13 +157,25 @@ export class Reloader {
   /** ms until something is to be done; infinite while nothing is. */
   #waitMs(): number {
     const now = this.#options.clock.now()
-    const reloadMs = this.#canReload ? this.#limiter.waitMs(now) : Number.POSITIVE_INFINITY
-    const writeMs = this.#writeAt === undefined ? Number.POSITIVE_INFINITY : this.#writeAt - now
-    return Math.max(Math.min(reloadMs, writeMs), this.#retryMs(now))
+    if (this.#mustReload) return Math.max(this.#limiter.waitMs(now), this.#retryMs(now))
+    if (this.#writeAt === undefined || this.#awaitsReload()) return Number.POSITIVE_INFINITY
+    return Math.max(this.#writeAt - now, this.#retryMs(now))
   }
 
-  get #canReload(): boolean {
+  get #mustReload(): boolean {
     return this.#reasons.size > 0 && this.#options.process !== undefined
+  }
+
+  /**
+   * Whether the structure is another than that of the file. It is then written with the reload that proves it, not before:
+   * a HAProxy that dies meanwhile starts from a file that has run already.
+   */
+  #awaitsReload(): boolean {
+    const { process, desired } = this.#options
+    if (process === undefined || this.#onDisk === undefined) return false
+    const { structure, backends } = desired()
+    const onDisk = this.#onDisk.state.structure
+    return onDisk !== structure && structureReasons(onDisk, structure, backends).length > 0
   }
 
   /** A configuration that failed is tried again later, a changed one at once. */
@@ -157,7 +185,7 @@ export class Reloader {
   }
 
   async #work(signal: AbortSignal): Promise<void> {
-    if (this.#canReload && this.#limiter.waitMs(this.#options.clock.now()) <= 0) await this.#reload(signal)
+    if (this.#mustReload) await this.#reload(signal)
     else await this.#write(signal)
     this.#retries.reset()
     if (this.#failure !== undefined)
@@ -172,6 +200,7 @@ export class Reloader {
     const started = clock.now()
     this.#limiter.begin(started)
     try {
+      if (process?.mode === 'managed') await checkPorts(this.#options.desired().structure, before?.state.structure)
       await this.#write(signal)
       await process?.reload(signal)
     } catch (error) {
@@ -207,7 +236,7 @@ export class Reloader {
     this.#onDisk = { text, state: { structure, backends } }
   }
 
-  async #putBack(before: { readonly text: string; readonly state: FileState }): Promise<void> {
+  async #putBack(before: KnownFile): Promise<void> {
     await this.#options.file?.restore(before.text)
     this.#onDisk = before
   }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
+import { rename, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as z from 'zod'
 import { type ConfigSource, createConfigSource } from '../../../../src/core/config/live.ts'
@@ -184,12 +184,14 @@ describe('createConfigSource()', () => {
     }))
 
   it('createConfigSource() tells another mistake again', () =>
-    withSource({ 'main.yaml': 'n: 1' }, async ({ file, log, pass }) => {
+    withSource({ 'main.yaml': 'n: 1' }, async ({ file, source, log, pass }) => {
       await writeFile(file, 'n: two')
       await pass(1500)
+      const since = source.lastError?.since
       await writeFile(file, 'm: 2')
       await pass(1500)
       assert.equal(log.lines.length, 2)
+      assert.equal(source.lastError?.since, since, 'since then the files are not what runs')
     }))
 
   it('createConfigSource() counts an edit that cannot be applied as a bad one', () =>
@@ -283,11 +285,11 @@ describe('createConfigSource()', () => {
       { 'main.yaml': 'n: 1\nservice_conf_dir: ~/d', 'd/..1/a.yaml': 'n: 1', 'd/..2/a.yaml': 'n: 2' },
       async (bench) => {
         const { directory, applied, pass } = bench
+        for (const version of ['..1', '..2'])
+          await utimes(join(directory, `d/${version}/a.yaml`), 1_600_000_000, 1_600_000_000)
         await symlink('..1', join(directory, 'd/..data'))
         await symlink('..data/a.yaml', join(directory, 'd/a.yaml'))
         await pass(1500)
-        const { mtimeMs } = await stat(join(directory, 'd/..1/a.yaml'))
-        await utimes(join(directory, 'd/..2/a.yaml'), mtimeMs / 1000, mtimeMs / 1000)
         await symlink('..2', join(directory, 'd/..tmp'))
         await rename(join(directory, 'd/..tmp'), join(directory, 'd/..data'))
         await pass(1500)

@@ -23,6 +23,12 @@ const schema = z.strictObject({
     .optional(),
   either: z.union([z.strictObject({ path: text, mode: z.enum(['r', 'w']) }), z.array(text), text]).optional(),
   levels: z.enum(['debug', 'info']).optional(),
+  shape: z
+    .union([
+      z.strictObject({ mode: z.literal('a') }),
+      z.strictObject({ mode: z.literal('b'), p: z.number(), q: z.number() }),
+    ])
+    .optional(),
   password: z
     .string()
     .regex(/^.{8,}$/, 'expected eight characters')
@@ -170,6 +176,13 @@ describe('validate() gives exactly one problem per mistake', () => {
       assert.deepEqual([...main, ...problemsOf(content, { P: 'http' })], [expected])
     })
   }
+
+  it('validate() takes the branch of a union that its literal names, not the one with the fewest mistakes', () => {
+    assert.deepEqual(problemsOf('shape: {mode: b, p: x, q: y}'), [
+      'f:1:21 shape.p: found "x", expected a number',
+      'f:1:27 shape.q: found "y", expected a number',
+    ])
+  })
 
   it('validate() tells several mistakes together', () => {
     assert.equal(problemsOf('port: a\nrise: b\nhots: c\nneeds: {}').length, 4)

@@ -106,6 +106,17 @@ describe('planHaproxy()', () => {
     ])
   })
 
+  it('drains under a static algorithm without asking for a reload that would change nothing', () => {
+    const state = web([a], { backend: 'balance static-rr' })
+    const backend = state.backends.get('web')
+    assert.ok(backend)
+    const servers = backend.servers.map((server) => ({ ...server, adminState: 'drain' as const }))
+    const draining: DesiredState = { ...state, backends: new Map([['web', { ...backend, servers }]]) }
+    const next = plan(draining, startedWith(draining))
+    assert.deepEqual(next.reloadReasons, [])
+    assert.deepEqual(commands(next), ['set server web/a_10.0.0.1:80 state drain'])
+  })
+
   it('repairs what somebody else changed', () => {
     const state = web([a], { server_options: 'check' })
     const model = startedWith(state)

@@ -66,6 +66,8 @@ describe('assignIds()', () => {
 
   it('replaces small ids that another synapse counted out', () => {
     assert.deepEqual(ids(['web'], MAX, new Map([['web', 1]])), { web: hashId('web', MAX) })
+    const beside = assignIds([{ name: 'web' }, { name: 'api', wanted: 9 }], MAX, new Map([['web', 1]]))
+    assert.equal(beside.ids.get('web'), hashId('web', MAX))
   })
 
   it('gives different ids in range, whatever is taken (property)', () => {
