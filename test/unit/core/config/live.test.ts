@@ -300,6 +300,26 @@ describe('createConfigSource()', () => {
       },
     ))
 
+  it('createConfigSource() sees that the main file leads elsewhere, even to a file of the same size and time', () =>
+    withSource(
+      { 'main.yaml': 'n: 0', '1/main.yaml': 'n: 1', '2/main.yaml': 'n: 2' },
+      async ({ directory, file, applied, pass }) => {
+        for (const version of ['1', '2'])
+          await utimes(join(directory, version, 'main.yaml'), 1_600_000_000, 1_600_000_000)
+        await symlink('1', join(directory, 'data'))
+        await rm(file)
+        await symlink('data/main.yaml', file)
+        await pass(1500)
+        await symlink('2', join(directory, 'next'))
+        await rename(join(directory, 'next'), join(directory, 'data'))
+        await pass(1500)
+        assert.deepEqual(
+          applied.map(({ n }) => n),
+          [1, 2],
+        )
+      },
+    ))
+
   it('createConfigSource() takes a changed file that options refer to for an edit', () =>
     withSource({ 'main.yaml': 'n: 1', 'ca.pem': 'one' }, async ({ directory, file, applied, pass }) => {
       const ca = join(directory, 'ca.pem')
