@@ -8,7 +8,6 @@ import {
   type StatsdConfig,
   serviceConfDir,
   services,
-  stateDirectory,
   statsd,
 } from '../core/config/daemon-keys.ts'
 import { type Fingerprints, inputsOf } from '../core/config/input-files.ts'
@@ -33,7 +32,8 @@ export interface SynapseConfig {
   readonly generators: readonly GeneratorConfig[]
   readonly admin: AdminConfig
   readonly logLevel: z.output<typeof logLevel>
-  readonly stateDirectory?: string | undefined
+  /** For the last known instances. */
+  readonly stateDirectory: string
   readonly statsd?: StatsdConfig | undefined
 }
 
@@ -140,7 +140,11 @@ export const synapseSchema = z.strictObject({
   ...generatorKeys(({ options, description }) => options.strict().optional().describe(description)),
   admin: admin(3210),
   log_level: logLevel,
-  state_directory: stateDirectory,
+  state_directory: text
+    .default('/var/lib/synapse')
+    .describe(
+      'Where the last known instances are kept, so that a synapse that starts while ZooKeeper is away serves what it served before. Default: /var/lib/synapse.',
+    ),
   statsd,
 })
 
@@ -157,7 +161,7 @@ interface Parsed {
   readonly services: Readonly<Record<string, ParsedService>>
   readonly admin: AdminConfig
   readonly log_level: z.output<typeof logLevel>
-  readonly state_directory?: string | undefined
+  readonly state_directory: string
   readonly statsd?: StatsdConfig | undefined
 }
 

@@ -6,6 +6,7 @@ import type { Logger } from '../core/log.ts'
 import type { Metrics } from '../core/metrics.ts'
 import { ReconcileLoop, type ReconcileResult } from '../core/reconcile-loop.ts'
 import { runAll } from '../core/tasks.ts'
+import type { GeneratorConfig } from './config.ts'
 import type { Generator, GeneratorService, GeneratorType } from './generators/generator.ts'
 import type { Service } from './service.ts'
 
@@ -30,20 +31,21 @@ export class GeneratorRunner {
   readonly #context: GeneratorRunnerContext
   readonly #generator: Generator<unknown>
   readonly #loop: ReconcileLoop
-  #options: unknown
+  /** With the fingerprints of the files it refers to: an edited template is an edit too. */
+  #config: GeneratorConfig
   /** Changed services and when the oldest unapplied registry event of each arrived. */
   #pending = new Map<string, number | undefined>()
   #complete: () => void = () => {}
   #succeeded = false
   #lastError: string | undefined
 
-  constructor(type: GeneratorType, options: unknown, context: GeneratorRunnerContext) {
+  constructor(type: GeneratorType, config: GeneratorConfig, context: GeneratorRunnerContext) {
     const { clock, metrics, random } = context
     const log = context.log.child({ generator: type.type })
     this.#type = type
-    this.#options = options
+    this.#config = config
     this.#context = context
-    this.#generator = type.create({ clock, log, metrics, random, trigger: () => this.#loop.trigger() }, options)
+    this.#generator = type.create({ clock, log, metrics, random, trigger: () => this.#loop.trigger() }, config.options)
     const failures = metrics.counter('synapse_generator_failures_total', 'Passes that failed.', ['generator'])
     failures.inc({ generator: type.type }, 0)
     this.#loop = new ReconcileLoop({
@@ -80,9 +82,9 @@ export class GeneratorRunner {
   }
 
   /** Takes top-level options; the next pass applies them if they changed. */
-  configure(options: unknown): void {
-    if (!isDeepStrictEqual(this.#options, options)) this.#generator.configure(options)
-    this.#options = options
+  configure(config: GeneratorConfig): void {
+    if (!isDeepStrictEqual(this.#config, config)) this.#generator.configure(config.options)
+    this.#config = config
     this.#loop.trigger() // the list of services may have changed too
   }
 

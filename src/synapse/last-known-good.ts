@@ -16,6 +16,8 @@ export class LastKnownGood {
   readonly #path: string
   readonly #onProblem: (message: string) => void
   #written: string | undefined
+  /** Said once, until writing works again. */
+  #problem: string | undefined
 
   constructor(directory: string, onProblem: (message: string) => void) {
     this.#path = join(directory, 'instances.json')
@@ -49,8 +51,11 @@ export class LastKnownGood {
       }
       await rename(candidate, this.#path)
       this.#written = text
+      this.#problem = undefined
     } catch (error) {
-      this.#onProblem(`cannot write ${this.#path}: ${messageOf(error)}`)
+      const problem = `cannot remember the instances in ${this.#path}: ${messageOf(error)}`
+      if (problem !== this.#problem) this.#onProblem(problem)
+      this.#problem = problem
     }
   }
 }

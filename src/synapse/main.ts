@@ -37,7 +37,7 @@ const synapse: DaemonType<SynapseConfig> = {
 async function start(initial: SynapseConfig, context: DaemonContext): Promise<Daemon<SynapseConfig>> {
   const { clock, log, random, configFile, rejectedEdit } = context
   const sessions = createSessionPool(context)
-  const store = new LastKnownGood(initial.stateDirectory ?? '/var/lib/synapse', (problem) => log.warn(problem))
+  const store = new LastKnownGood(initial.stateDirectory, (problem) => log.warn(problem))
   const saver = new ReconcileLoop({
     clock,
     backoff: createBackoff({ initialMs: 1_000, maxMs: 60_000, random }),

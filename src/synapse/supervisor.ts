@@ -25,12 +25,12 @@ export class Supervisor {
 
   constructor(config: SynapseConfig, options: SupervisorOptions) {
     this.#options = options
-    for (const { type, options: generatorOptions } of config.generators) {
-      const runner = new GeneratorRunner(options.generatorTypes.get(type), generatorOptions, {
+    for (const generator of config.generators) {
+      const runner = new GeneratorRunner(options.generatorTypes.get(generator.type), generator, {
         ...options,
         services: () => [...this.#services.values()],
       })
-      this.#generators.set(type, runner)
+      this.#generators.set(generator.type, runner)
     }
     this.apply(config)
   }
@@ -61,7 +61,7 @@ export class Supervisor {
       }
     }
     for (const service of before.values()) this.#retire(service)
-    for (const { type, options } of config.generators) this.#generators.get(type)?.configure(options)
+    for (const generator of config.generators) this.#generators.get(generator.type)?.configure(generator)
   }
 
   /** Stops every watcher. What they found stays: it is served, shown and remembered until the end. */

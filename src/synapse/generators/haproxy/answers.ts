@@ -10,6 +10,8 @@ export type RefusalCause =
   | 'gone'
   /** Not now: connections are attached to the server, or it is not in maintenance. */
   | 'busy'
+  /** The backend does not work any more: most often, a reload has replaced this worker. */
+  | 'stopping'
   /** This backend, this server or this HAProxy cannot do it at run time. */
   | 'unsupported'
   /** A value or a keyword that HAProxy does not take. */
@@ -57,6 +59,7 @@ const ANSWERS: Readonly<Record<CommandKind, readonly Row[]>> = {
 const ANY_COMMAND: readonly Row[] = [
   [/^No such (?:backend|server)\.$/, 'gone'],
   [/^Can't find backend\.$/, 'gone'],
+  [/^Proxy is disabled\.$/, 'stopping'],
   [/^(?:Require|Requires) 'backend\/server'\.$/, 'invalid'],
   [/^Permission denied$/, 'unsupported'],
   [/^Unknown command/, 'unsupported'],

@@ -6,6 +6,7 @@ import { ServerLedger } from './ledger.ts'
 import type { ObservedServer, RuntimeCommand } from './model.ts'
 import { parseInfo, parseServersConn, parseServersState, type ServerConnections, type WorkerInfo } from './observe.ts'
 import { WorkerSession } from './runtime.ts'
+import { socketError } from './socket.ts'
 
 const POLL_MS = 10
 
@@ -120,7 +121,11 @@ export class WorkerLink {
     return missing
   }
 
-  /** Sends commands in order and remembers what HAProxy confirmed. What it says is a result, not an error. */
+  /**
+   * Sends commands in order and remembers what HAProxy confirmed. What it says is a result, not an error.
+   * @throws SmartStackError HAPROXY_SOCKET or DEADLINE: how much was done is unknown, or was done to a worker that has been
+   * replaced. The next `connect` finds its successor.
+   */
   async execute(commands: readonly RuntimeCommand[], signal: AbortSignal): Promise<readonly CommandOutcome[]> {
     let answers: readonly string[]
     try {
@@ -129,11 +134,20 @@ export class WorkerLink {
       this.doubt() // how many were done, nobody knows
       throw error
     }
-    return commands.map((command, index) => {
-      const answer = classifyAnswer(command.kind, answers[index] ?? '')
-      if (answer.result === 'ok') this.ledger.record(command)
-      return { command, answer }
-    })
+    const outcomes = commands.map((command, index) => ({
+      command,
+      answer: classifyAnswer(command.kind, answers[index] ?? ''),
+    }))
+    if (outcomes.some(isStopping)) await this.#refuseReplaced(signal)
+    for (const { command, answer } of outcomes) if (answer.result === 'ok') this.ledger.record(command)
+    return outcomes
+  }
+
+  /** A replaced worker takes some commands still, and nobody will ever see what they did. */
+  async #refuseReplaced(signal: AbortSignal): Promise<void> {
+    if (!parseInfo(await this.#ask('show info', signal)).stopping) return
+    this.close()
+    throw socketError(`the worker at ${this.address} was replaced`)
   }
 
   /** Connections that hold the servers of a backend, by `backend/server`. */
@@ -193,4 +207,8 @@ export class WorkerLink {
       `HAProxy at ${this.address} answers "${command}" with "${answer.trim()}"`,
     )
   }
+}
+
+function isStopping({ answer }: CommandOutcome): boolean {
+  return answer.result === 'refused' && answer.cause === 'stopping'
 }

@@ -36,6 +36,7 @@ const rows: readonly Row[] = [
   ],
   ['set-state', '', 'ok'],
   ['set-state', '[3]: No such server.\n', 'gone'],
+  ['set-state', '[3]: Proxy is disabled.\n', 'stopping'],
   ['set-state', 'Permission denied\n', 'unsupported'],
   ['set-state', 'no need to change anything\n', 'unknown'],
   ['del-server', '[6]: Server deleted.', 'ok'],
