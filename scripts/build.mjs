@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { lazyPackages } from './lazy-packages.mjs'
 import { installPrerequisites } from './prerequisites.mjs'
 import { root } from './run.mjs'
 
@@ -61,6 +62,7 @@ async function bundle() {
     sourcesContent: false,
     legalComments: 'linked',
     banner: { js: banner },
+    plugins: [lazyPackages],
     define: { SMARTSTACK_VERSION: JSON.stringify(version) },
     logLevel: 'warning',
     write: false,

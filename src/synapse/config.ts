@@ -14,13 +14,14 @@ import { type Fingerprints, inputsOf } from '../core/config/input-files.ts'
 import { type ConfigDialect, type Loaded, type LoadOptions, loadConfig } from '../core/config/load.ts'
 import { optionsOf, pluginSchema } from '../core/config/plugin-options.ts'
 import type { Problem } from '../core/config/problems.ts'
-import { port, text, wholeNumber } from '../core/config/schema.ts'
+import { durationMs, port, positiveDurationMs, text, wholeNumber } from '../core/config/schema.ts'
 import { problemAt, type Sources } from '../core/config/sources.ts'
 import { Registry } from '../core/registry.ts'
 import type { Json, ServiceInstance } from '../core/service-instance.ts'
 import type { BackendsPolicy, LabelFilter } from './backends.ts'
 import type { GeneratorType } from './generators/generator.ts'
 import * as generatorTypes from './generators/index.ts'
+import type { PanicPolicy } from './panic-hold.ts'
 import * as watcherTypes from './watchers/index.ts'
 import type { WatcherType } from './watchers/watcher.ts'
 
@@ -39,6 +40,7 @@ export interface SynapseConfig {
 
 export interface SynapseServiceConfig extends BackendsPolicy {
   readonly name: string
+  readonly panic: PanicPolicy
   readonly discovery: DiscoveryConfig
   /** Generator to the service's validated options for it; one entry per configured generator. */
   readonly generators: Readonly<Record<string, Readonly<Record<string, unknown>>>>
@@ -125,6 +127,18 @@ const serviceKeys = {
     .describe('Keep the last instances when discovery says that there are none. Default: true.'),
   backend_port_override: port.optional().describe('Port of every instance, whatever it registered. Default: its own.'),
   leader_election: z.boolean().default(false).describe('Use only the instance that registered first. Default: false.'),
+  panic_threshold: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.5)
+    .describe(
+      'Keep vanished instances for a while when more than this share of them, and more than two, vanish at once: the registry is then to be doubted, and health checks of the proxy decide. Only where server_options say `check`. 1: never. Default: 0.5.',
+    ),
+  panic_window: positiveDurationMs.prefault(30).describe('What counts as at once. Default: 30 s.'),
+  panic_hold: durationMs
+    .prefault(300)
+    .describe('How long vanished instances are kept at the most; after that the registry is believed. Default: 5 min.'),
   load_test_concurrency: loadTestConcurrency,
 }
 
@@ -231,7 +245,7 @@ function buildConfig(parsed: Parsed, serviceNames: readonly string[], fingerprin
     services: serviceNames.flatMap((name) => {
       const service = parsed.services[name]
       if (service === undefined) return []
-      const config = buildService(service, generators, fingerprints)
+      const config = buildService(parsed, service, generators, fingerprints)
       return copyNames(name, service.load_test_concurrency).map((copy) => ({ name: copy, ...config }))
     }),
     generators: generators.map(({ type }) => {
@@ -246,6 +260,7 @@ function buildConfig(parsed: Parsed, serviceNames: readonly string[], fingerprin
 }
 
 function buildService(
+  parsed: Parsed,
   service: ParsedService,
   generators: readonly GeneratorType[],
   fingerprints: Fingerprints,
@@ -262,6 +277,20 @@ function buildService(
     usePreviousBackends: service.use_previous_backends,
     backendPortOverride: service.backend_port_override ?? (typeof oldPort === 'number' ? oldPort : undefined),
     leaderElection: service.leader_election,
+    panic: {
+      threshold: findsDeadInstances(parsed, service, generators) ? service.panic_threshold : 1,
+      windowMs: service.panic_window,
+      holdMs: service.panic_hold,
+    },
     generators: Object.fromEntries(generators.map(({ type }) => [type, generatorPart(service, type) ?? {}])),
   }
+}
+
+/** Instances may only be kept against the word of the registry where something else finds the dead ones. */
+function findsDeadInstances(parsed: Parsed, service: ParsedService, generators: readonly GeneratorType[]): boolean {
+  return generators.every(
+    (type) =>
+      type.findsDeadInstances?.(generatorPart(parsed, type.type) ?? {}, generatorPart(service, type.type) ?? {}) ??
+      false,
+  )
 }

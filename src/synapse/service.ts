@@ -9,6 +9,7 @@ import type { SessionPool } from '../zookeeper/zookeeper.ts'
 import { type Backends, chooseBackends, selectInstances } from './backends.ts'
 import type { SynapseServiceConfig } from './config.ts'
 import type { GeneratorType } from './generators/generator.ts'
+import { calm, guard, type PanicState } from './panic-hold.ts'
 import { mergeRegistryOptions } from './registry-options.ts'
 import type { Discovery, Watcher, WatcherType } from './watchers/watcher.ts'
 
@@ -38,6 +39,8 @@ export class Service {
   /** Before label filters and leader election, so that a change of those needs no new discovery. */
   #chosen: Backends
   #selected: Backends
+  #panic: PanicState = calm
+  #endHold: () => void = () => {}
   #registryOptions: Readonly<Record<string, Json>> | undefined
 
   /** @param lastKnown what the service had before this process started; used until the registry answers. */
@@ -91,6 +94,7 @@ export class Service {
     if (!isDeepStrictEqual(previous.discovery, config.discovery)) {
       this.#stop.abort()
       this.#discovery = undefined
+      this.#panic = calm
       this.#watcher = this.#startWatcher()
     }
     this.#choose()
@@ -98,6 +102,7 @@ export class Service {
   }
 
   async stop(): Promise<void> {
+    this.#endHold()
     this.#stop.abort()
     await this.#done
   }
@@ -107,6 +112,7 @@ export class Service {
       name: this.#config.name,
       source: this.#selected.source,
       discovered: this.discovered,
+      held: this.#panic.kind === 'holding' ? this.#panic.held : 0,
       instances: this.#selected.instances,
       watcher: this.#watcher.state(),
     }
@@ -135,6 +141,7 @@ export class Service {
     const first = this.#discovery === undefined
     const optionsChanged = !isDeepStrictEqual(this.#registryOptions, discovery.generatorConfig ?? this.#registryOptions)
     this.#discovery = discovery
+    this.#doubt(discovery.instances)
     this.#registryOptions = discovery.generatorConfig ?? this.#registryOptions
     const before = this.#chosen
     this.#choose()
@@ -143,10 +150,43 @@ export class Service {
     this.#context.onChange(this.#config.name, discovery.eventAt)
   }
 
+  /** Keeps instances that vanish in numbers until they are back, or for a while; then the registry is believed. */
+  #doubt(listed: readonly ServiceInstance[]): void {
+    const { clock } = this.#context
+    const before = this.#panic
+    this.#panic = guard(before, listed, clock.now(), this.#config.panic)
+    this.#logPanic(before, listed.length)
+    this.#endHold()
+    if (this.#panic.kind !== 'holding') return
+    const leftMs = this.#panic.since + this.#config.panic.holdMs - clock.now()
+    this.#endHold = clock.after(leftMs, () => {
+      this.#doubt(listed)
+      this.#choose()
+      this.#context.onChange(this.#config.name, undefined)
+    })
+  }
+
   #choose(): void {
-    this.#chosen = chooseBackends(this.#discovery?.instances, this.#chosen, this.#config)
+    const instances = this.#discovery === undefined ? undefined : this.#panic.instances
+    this.#chosen = chooseBackends(instances, this.#chosen, this.#config)
     const selected = selectInstances(this.#chosen, this.#config)
     if (!isDeepStrictEqual(selected, this.#selected)) this.#selected = selected
+  }
+
+  #logPanic(before: PanicState, listed: number): void {
+    const service = this.#config.name
+    const gauge = this.#context.metrics.gauge(
+      'synapse_panic_held_instances',
+      'Instances that vanished from the registry in numbers and are kept for a while.',
+      ['service'],
+    )
+    gauge.set({ service }, this.#panic.kind === 'holding' ? this.#panic.held : 0)
+    if (this.#panic.kind === before.kind) return
+    if (this.#panic.kind === 'holding') {
+      const { baseline, held } = this.#panic
+      const fields = { from: baseline, to: listed, held, for_at_most_ms: this.#config.panic.holdMs }
+      this.#log.warn('panic hold: too many instances vanished at once; HAProxy decides about them', fields)
+    } else this.#log.info('panic hold ended', { instances: listed })
   }
 
   #logChange(before: Backends): void {

@@ -28,6 +28,12 @@ export function synapseStatusPage(status: SynapseStatus): StatusPage {
   return {
     title: 'synapse',
     problems: [
+      ...services
+        .filter(({ held }) => held > 0)
+        .map(
+          ({ name, held }) =>
+            `Panic hold: ${held} instances of ${name} vanished from the registry at once and are kept for now.`,
+        ),
       ...(configError === undefined ? [] : [`The last edit of the configuration is refused:\n${configError}`]),
       ...failures,
     ],

@@ -60,6 +60,11 @@ export interface GeneratorType<Options = unknown, ServiceOptions = unknown> {
     options: Options,
     services: readonly { readonly name: string; readonly options: ServiceOptions }[],
   ): readonly ServiceProblem[]
+  /**
+   * Whether what it generates finds dead instances of this service by itself, so that instances which vanish from the
+   * registry in numbers may be kept for a while (panic-hold.ts). Default: it does not.
+   */
+  findsDeadInstances?(options: Options, service: ServiceOptions): boolean
   create(context: GeneratorContext, options: Options): Generator<ServiceOptions, Options>
 }
 
@@ -73,6 +78,7 @@ export function defineGenerator<Top extends z.ZodRawShape, PerService extends z.
     options: z.output<z.ZodObject<Top>>,
     services: readonly { readonly name: string; readonly options: z.output<z.ZodObject<PerService>> }[],
   ): readonly ServiceProblem[]
+  findsDeadInstances?(options: z.output<z.ZodObject<Top>>, service: z.output<z.ZodObject<PerService>>): boolean
   create(
     context: GeneratorContext,
     options: z.output<z.ZodObject<Top>>,

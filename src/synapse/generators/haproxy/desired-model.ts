@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { GeneratorService } from '../generator.ts'
 import type { Capabilities } from './capabilities.ts'
 import type { HaproxyOptions, HaproxyServiceOptions } from './config.ts'
-import { buildDesired, type Warning } from './desired.ts'
+import { buildDesired, createDesiredCache, type Warning } from './desired.ts'
 import type { Backend, ObservedServer } from './model.ts'
 import type { ConfigTemplate } from './render.ts'
 
@@ -30,6 +30,7 @@ interface BuiltService {
  * out, and the text of the whole file not before somebody asks for it.
  */
 export class DesiredModel {
+  readonly #cache = createDesiredCache()
   #context: DesiredContext | undefined
   #services = new Map<string, BuiltService>()
   #structure: ReadonlyMap<string, string> = new Map()
@@ -62,7 +63,7 @@ export class DesiredModel {
   render(running: Running): string {
     if (this.#context === undefined) return ''
     const services = [...this.#services.values()].map(({ service }) => service)
-    return buildDesired({ ...this.#context, services, running }).state.configText
+    return buildDesired({ ...this.#context, services, running, cache: this.#cache }).state.configText
   }
 
   #sameStructure(services: readonly HaproxyService[]): boolean {
@@ -75,7 +76,7 @@ export class DesiredModel {
   }
 
   #rebuild(services: readonly HaproxyService[], context: DesiredContext, running: Running): void {
-    const { state, warnings } = buildDesired({ ...context, services, running })
+    const { state, warnings } = buildDesired({ ...context, services, running, cache: this.#cache })
     const byService = new Map([...state.backends.values()].map((backend) => [backend.service, backend]))
     this.#topWarnings = warnings.filter(({ service }) => service === undefined)
     this.#services = new Map(
@@ -99,8 +100,14 @@ export class DesiredModel {
       // Without a backend it is disabled or was left out: that depends on its options, which are the same.
       if (known === undefined || known.service.backends === service.backends || known.backend === undefined) continue
       changed = true
-      const { state, warnings } = buildDesired({ ...context, services: [service], template: noText, running })
-      this.#services.set(service.name, { service, warnings, backend: state.backends.get(known.backend.name) })
+      const changedService = { ...service, options: known.service.options } // equal, and known to the cache
+      const alone = { ...context, services: [changedService], template: noText, running, cache: this.#cache }
+      const { state, warnings } = buildDesired(alone)
+      this.#services.set(service.name, {
+        service: changedService,
+        warnings,
+        backend: state.backends.get(known.backend.name),
+      })
     }
     if (changed) this.#collectBackends()
   }

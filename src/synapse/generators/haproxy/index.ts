@@ -11,6 +11,7 @@ export const haproxy = defineGenerator({
   options: haproxyOptions,
   serviceOptions: haproxyServiceOptions,
   check: checkServices,
+  findsDeadInstances: (_options, { server_options: options }) => (options ?? '').split(/\s+/).includes('check'),
   create: (context, options) => new HaproxyGenerator(context, options, seedOf(hostname())),
 })
 

@@ -1,0 +1,70 @@
+import type { ServiceInstance } from '../core/service-instance.ts'
+
+/** When so many instances vanish at once that the registry is to be doubted rather than the instances. */
+export interface PanicPolicy {
+  /** Share of the instances that must be gone, 0 to 1. 1 turns the hold off. */
+  readonly threshold: number
+  /** What counts as at once, ms. */
+  readonly windowMs: number
+  /** Longest hold, ms; after it the registry is believed. 0 turns the hold off. */
+  readonly holdMs: number
+}
+
+/** Fewer vanished instances than this are never a panic: small services lose half of theirs at any restart. */
+export const LEAST_VANISHED = 3
+
+/** How many instances there were when, newest last, as far back as the window reaches. */
+type Sizes = readonly { readonly at: number; readonly size: number }[]
+
+export type PanicState =
+  | { readonly kind: 'calm'; readonly sizes: Sizes; readonly instances: readonly ServiceInstance[] }
+  | {
+      readonly kind: 'holding'
+      readonly since: number
+      /** How many there were before. */
+      readonly baseline: number
+      /** What is served: what the registry lists, and the held. */
+      readonly instances: readonly ServiceInstance[]
+      readonly held: number
+    }
+
+export const calm: PanicState = { kind: 'calm', sizes: [], instances: [] }
+
+/**
+ * Takes a listing. When more than the threshold (and more than two) vanished within the window, the vanished stay, and
+ * the proxy's own health checks decide about them; until enough are listed again or the hold has lasted long enough.
+ * A listing that replaces old instances by as many new ones is no panic. Envoy has the same idea (its panic threshold).
+ */
+export function guard(
+  state: PanicState,
+  listed: readonly ServiceInstance[],
+  now: number,
+  policy: PanicPolicy,
+): PanicState {
+  const sizes = state.kind === 'calm' ? recent(state.sizes, now, policy.windowMs) : []
+  const baseline = state.kind === 'calm' ? Math.max(0, ...sizes.map(({ size }) => size)) : state.baseline
+  const since = state.kind === 'calm' ? now : state.since
+  if (isPanic(baseline, listed.length, policy) && now - since < policy.holdMs) {
+    const held = without(state.instances, listed)
+    return { kind: 'holding', since, baseline, instances: [...listed, ...held], held: held.length }
+  }
+  return { kind: 'calm', sizes: [...sizes, { at: now, size: listed.length }], instances: listed }
+}
+
+function isPanic(baseline: number, listed: number, { threshold }: PanicPolicy): boolean {
+  const vanished = baseline - listed
+  return vanished >= LEAST_VANISHED && vanished > threshold * baseline
+}
+
+/** The newest size from before the window still holds at its start. */
+function recent(sizes: Sizes, now: number, windowMs: number): Sizes {
+  const start = sizes.findLastIndex(({ at }) => at <= now - windowMs)
+  return sizes.slice(Math.max(0, start))
+}
+
+function without(served: readonly ServiceInstance[], listed: readonly ServiceInstance[]): ServiceInstance[] {
+  const identities = new Set(listed.map(identity))
+  return served.filter((instance) => !identities.has(identity(instance)))
+}
+
+const identity = ({ name, host, port }: ServiceInstance) => `${name}\n${host}\n${port}`

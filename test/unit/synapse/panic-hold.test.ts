@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict'
+import type { ServiceInstance } from '../../../src/core/service-instance.ts'
+import { calm, guard, type PanicPolicy, type PanicState } from '../../../src/synapse/panic-hold.ts'
+
+const policy: PanicPolicy = { threshold: 0.5, windowMs: 30_000, holdMs: 300_000 }
+const some = (count: number, from = 0): ServiceInstance[] =>
+  Array.from({ length: count }, (_, index) => ({ name: `i-${from + index}`, host: '10.0.0.1', port: 80 }))
+
+/** Feeds listings, each with its moment, and tells what is served after the last. */
+function listed(
+  listings: readonly (readonly [at: number, listed: readonly ServiceInstance[]])[],
+  own = policy,
+): PanicState {
+  return listings.reduce<PanicState>((state, [at, listed]) => guard(state, listed, at, own), calm)
+}
+
+const cases: {
+  name: string
+  listings: [number, ServiceInstance[]][]
+  policy?: Partial<PanicPolicy>
+  kind: PanicState['kind']
+  served: number
+}[] = [
+  {
+    name: 'more than half at once is held',
+    listings: [
+      [0, some(10)],
+      [1, some(4)],
+    ],
+    kind: 'holding',
+    served: 10,
+  },
+  {
+    name: 'exactly half is believed',
+    listings: [
+      [0, some(10)],
+      [1, some(5)],
+    ],
+    kind: 'calm',
+    served: 5,
+  },
+  {
+    name: 'two of three is believed: small services restart',
+    listings: [
+      [0, some(3)],
+      [1, some(1)],
+    ],
+    kind: 'calm',
+    served: 1,
+  },
+  {
+    name: 'three of three is held',
+    listings: [
+      [0, some(3)],
+      [1, some(0)],
+    ],
+    kind: 'holding',
+    served: 3,
+  },
+  {
+    name: 'a slide within the window counts from its top',
+    listings: [
+      [0, some(10)],
+      [9_000, some(7)],
+      [18_000, some(4)],
+    ],
+    kind: 'holding',
+    served: 7,
+  },
+  {
+    name: 'a slide slower than the window is believed',
+    listings: [
+      [0, some(10)],
+      [40_000, some(7)],
+      [80_000, some(4)],
+    ],
+    kind: 'calm',
+    served: 4,
+  },
+  {
+    name: 'a long calm before does not wear out',
+    listings: [
+      [0, some(10)],
+      [900_000, some(3)],
+    ],
+    kind: 'holding',
+    served: 10,
+  },
+  {
+    name: 'a replacement by as many others is believed',
+    listings: [
+      [0, some(10)],
+      [1, some(10, 50)],
+    ],
+    kind: 'calm',
+    served: 10,
+  },
+  {
+    name: 'newcomers during a hold are served beside the held',
+    listings: [
+      [0, some(10)],
+      [1, some(2)],
+      [2, some(3)],
+    ],
+    kind: 'holding',
+    served: 10,
+  },
+  {
+    name: 'a hold ends when enough are listed again, and then the listing is believed',
+    listings: [
+      [0, some(10)],
+      [1, some(2)],
+      [2, some(6)],
+    ],
+    kind: 'calm',
+    served: 6,
+  },
+  {
+    name: 'a hold ends after its time',
+    listings: [
+      [0, some(10)],
+      [1, some(2)],
+      [300_001, some(2)],
+    ],
+    kind: 'calm',
+    served: 2,
+  },
+  {
+    name: 'a hold that ended does not start again on the same listing',
+    listings: [
+      [0, some(10)],
+      [1, some(2)],
+      [300_001, some(2)],
+      [300_002, some(2)],
+    ],
+    kind: 'calm',
+    served: 2,
+  },
+  {
+    name: 'a threshold of 1 turns it off',
+    listings: [
+      [0, some(10)],
+      [1, some(0)],
+    ],
+    policy: { threshold: 1 },
+    kind: 'calm',
+    served: 0,
+  },
+  {
+    name: 'a hold of 0 turns it off',
+    listings: [
+      [0, some(10)],
+      [1, some(0)],
+    ],
+    policy: { holdMs: 0 },
+    kind: 'calm',
+    served: 0,
+  },
+]
+
+describe('guard()', () => {
+  for (const { name, listings, policy: part, kind, served } of cases) {
+    it(name, () => {
+      const state = listed(listings, { ...policy, ...part })
+      assert.equal(state.kind, kind)
+      assert.equal(state.instances.length, served)
+    })
+  }
+
+  it('tells how many are held', () => {
+    const state = listed([
+      [0, some(10)],
+      [1, some(4)],
+    ])
+    assert.equal(state.kind === 'holding' ? state.held : undefined, 6)
+  })
+})
