@@ -44,19 +44,19 @@ export const MYSQL_CHECK_USER = 'haproxy'
  * Starts every instance, all at once.
  * @param onStart called with each as soon as it runs, also when another then fails to start
  */
-export function startInstances(onStart: (instance: Instance) => void): Promise<Instance[]> {
+export async function startInstances(onStart: (instance: Instance) => void): Promise<Instance[]> {
   const places = serviceNames.flatMap((service) =>
     placement
       .filter(({ services }) => services.includes(service))
       .map(({ host, weight }, index) => ({ name: `${service}-${index + 1}`, service, host, weight })),
   )
-  return Promise.all(
-    places.map(async (place) => {
-      const instance = await starters[place.service](place)
-      onStart(instance)
-      return instance
-    }),
-  )
+  const starts = places.map(async (place) => {
+    const instance = await starters[place.service](place)
+    onStart(instance)
+    return instance
+  })
+  await Promise.allSettled(starts) // a failed one must not leave others half started
+  return Promise.all(starts)
 }
 
 type Place = Pick<Instance, 'name' | 'service' | 'host' | 'weight'>

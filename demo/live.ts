@@ -20,6 +20,10 @@ export async function runLive(fleet: Fleet, stop: AbortController): Promise<void
   const tell = (event: string) => events.push(`${new Date().toTimeString().slice(0, 8)}  ${event}`)
   const terminal = process.stdout.isTTY && process.stdin.isTTY
   const controls = createControls(fleet, tell, () => stop.abort())
+  let stoppedAt = Number.POSITIVE_INFINITY
+  stop.signal.addEventListener('abort', () => {
+    stoppedAt = performance.now()
+  })
   const screen = terminal ? openScreen(controls) : undefined
   const style = createStyle(terminal)
   try {
@@ -34,7 +38,9 @@ export async function runLive(fleet: Fleet, stop: AbortController): Promise<void
     screen?.close()
     await client.stop()
   }
-  const { inFlight, lost } = sortFailures(client.failures, fleet.disruptions)
+  // A signal to the whole process group ends the servers at the same moment.
+  const before = client.failures.filter(({ failedAt }) => failedAt < stoppedAt)
+  const { inFlight, lost } = sortFailures(before, fleet.disruptions)
   console.log(
     `${client.total} requests, ${lost.length} lost, ${inFlight.length} in flight on an instance that was ended`,
   )

@@ -1,3 +1,4 @@
+import { messageOf } from '../src/core/errors.ts'
 import { Closers, startFleet } from './fleet.ts'
 import { runLive } from './live.ts'
 import { createStyle } from './style.ts'
@@ -29,6 +30,9 @@ export async function main(args: readonly string[]): Promise<number> {
     }
     stop.signal.addEventListener('abort', () => process.exit(130))
     return (await runTour(fleet, style)) ? 0 : 1
+  } catch (error) {
+    console.error(`\n${messageOf(error)}`)
+    return 1
   } finally {
     await closers.close()
     const left = processesIn(workspace)

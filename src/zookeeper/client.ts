@@ -2,7 +2,7 @@ import jute, { type JuteRecord, type ResponsePayload } from 'node-zookeeper-clie
 import type { Clock } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/log.ts'
-import type { AttemptFailure } from './connect-schedule.ts'
+import type { ClientListener } from './client-listener.ts'
 import { Connection } from './connection.ts'
 import type { Server } from './connection-string.ts'
 import type { Dial } from './dial.ts'
@@ -11,18 +11,6 @@ import { type Operation, type OperationName, type OperationResult, Operations } 
 import { type WatchKind, type WatchListener, WatchTable, watchEventOf } from './watch-table.ts'
 import { pathProblem } from './znode-path.ts'
 import { type CreateMode, type CreateOptions, type Stat, ZooKeeperError } from './zookeeper.ts'
-
-/** What a client tells its owner. */
-export interface ClientListener {
-  /** The session is open: a new one, or the old one on another connection. */
-  onConnected(): void
-  /** The connection is gone. The client reconnects by itself. */
-  onDisconnected(reason: string): void
-  /** An attempt to connect ended without a session. `passDone`: every server was tried since the last success. */
-  onAttemptFailed(failure: AttemptFailure, reason: string, passDone: boolean): void
-  /** The session is over for good, and this client with it. */
-  onEnded(cause: 'expired' | 'auth_failed', reason: string): void
-}
 
 export interface ClientOptions {
   /** Tried in this order. */
@@ -138,7 +126,7 @@ export class Client {
     return this.#connection.sessionTimeout
   }
 
-  /** The member that is connected or being tried. */
+  /** The member that was tried last: while connected, the one that it is connected to. */
   get server(): Server | undefined {
     return this.#connection.server
   }

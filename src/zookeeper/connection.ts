@@ -3,11 +3,13 @@ import jute, { type Request } from 'node-zookeeper-client/lib/jute/index.js'
 import { createBackoff } from '../core/backoff.ts'
 import type { Clock } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
+import type { ClientListener } from './client-listener.ts'
 import { type AttemptFailure, ConnectSchedule } from './connect-schedule.ts'
 import { formatServer, type Server } from './connection-string.ts'
 import type { Dial } from './dial.ts'
 import { AUTH_FAILED, CONNECTION_LOSS, meaningOf } from './error-codes.ts'
 import { Link, type LinkEnd } from './link.ts'
+import { type ReplyHeader, readReplyHeader } from './reply-header.ts'
 import { chunkWatches } from './set-watches.ts'
 import type { WatchedPaths } from './watch-table.ts'
 
@@ -15,25 +17,13 @@ const { STATES } = ConnectionManager
 
 /** A sidecar wants its ensemble back soon: a pass over all servers at least every 250 ms, spread by half for the herd. */
 const RECONNECT = { initialMs: 50, maxMs: 250 } as const
-/** Where a reply's header keeps its fields, counted from the length field of the frame. */
-const AT = { xid: 4, zxid: 8, error: 16 } as const
-
 /** Requests are numbered from 1 (old servers treat 0 as a sign of trouble) to what fits in the field. */
 const FIRST_XID = 1
 const MAX_XID = 0x7fff_ffff
 
 const PING = new jute.Request(new jute.protocol.RequestHeader(jute.XID_PING, jute.OP_CODES.PING), null).toBuffer()
 
-/** What a connection tells its owner. Every method must return soon and not throw. */
-export interface ConnectionListener {
-  /** A session is open, and authenticated where there are credentials: a new one, or the old one on another connection. */
-  onConnected(): void
-  /** The link is gone. The next attempt is on its way. */
-  onDisconnected(reason: string): void
-  /** An attempt ended without a session. `passDone`: every server was tried since the last success. */
-  onAttemptFailed(failure: AttemptFailure, reason: string, passDone: boolean): void
-  /** The session is over for good, and this connection with it. */
-  onEnded(cause: 'expired' | 'auth_failed', reason: string): void
+export interface ConnectionListener extends ClientListener {
   onNotification(type: number, path: string): void
   /** The watches to set again on a new connection. */
   watchedPaths(): WatchedPaths
@@ -60,6 +50,7 @@ export class Connection extends ConnectionManager {
   readonly #options: ConnectionOptions
   readonly #schedule: ConnectSchedule
   #link: Link | undefined
+  #server: Server | undefined
   #cancelWait: () => void = () => {}
   #lastZxid = 0n
   #closing: { readonly finish: () => void; readonly done: Promise<void> } | undefined
@@ -80,9 +71,9 @@ export class Connection extends ConnectionManager {
     return this.state === STATES.CONNECTED
   }
 
-  /** The member that is connected or being tried. */
+  /** The member that was tried last: while connected, the one that it is connected to. */
   get server(): Server | undefined {
-    return this.#link?.server
+    return this.#server
   }
 
   /** Whether a server has ever given us a session. */
@@ -154,6 +145,7 @@ export class Connection extends ConnectionManager {
 
   #open(server: Server, handshakeMs: number): void {
     const { clock, dial } = this.#options
+    this.#server = server
     const listener = {
       onReached: (link: Link) => link.socket.write(this.#connectFrame()),
       onFrame: (link: Link, frame: Buffer) => this.#onFrame(link, frame),
@@ -192,11 +184,11 @@ export class Connection extends ConnectionManager {
       this.#onConnectResponse(link, frame)
       return
     }
-    const xid = frame.readInt32BE(AT.xid)
-    if (xid === jute.XID_PING) return
-    if (xid === jute.XID_NOTIFICATION) this.onSocketData(frame)
-    else if (xid === jute.XID_AUTHENTICATION) this.#onAuthReply(frame)
-    else this.#onReply(frame, xid)
+    const header = readReplyHeader(frame)
+    if (header.xid === jute.XID_PING) return
+    if (header.xid === jute.XID_NOTIFICATION) this.onSocketData(frame)
+    else if (header.xid === jute.XID_AUTHENTICATION) this.#onAuthReply(header)
+    else this.#onReply(frame, header)
   }
 
   #onConnectResponse(link: Link, frame: Buffer): void {
@@ -243,19 +235,16 @@ export class Connection extends ConnectionManager {
     return packets
   }
 
-  #onAuthReply(frame: Buffer): void {
-    const error = frame.readInt32BE(AT.error)
+  #onAuthReply({ error }: ReplyHeader): void {
     if (error === 0) this.#options.listener.onConnected()
     else this.#onSessionOver('auth_failed', `authentication refused: ${meaningOf(error).text}`)
   }
 
   /** Errors are handled here: the package throws on numbers that it does not know, and loses a request on a mismatch. */
-  #onReply(frame: Buffer, xid: number): void {
+  #onReply(frame: Buffer, { xid, zxid, error }: ReplyHeader): void {
     const packet = this.pendingQueue[0]
     if (packet?.request.header?.xid !== xid) throw new Error(`request ${xid} waits for no answer`)
-    const zxid = frame.readBigInt64BE(AT.zxid)
     if (zxid > this.#lastZxid) this.#lastZxid = zxid
-    const error = frame.readInt32BE(AT.error)
     if (error !== 0) {
       this.pendingQueue.shift()
       packet.callback({ code: error })

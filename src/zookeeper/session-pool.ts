@@ -89,9 +89,9 @@ function startSession(
     log,
     metrics,
     random,
-    createClient: (listener) =>
+    createClient: (listener, first) =>
       new Client({
-        servers: order,
+        servers: first === undefined ? order : startingWith(first, order),
         sessionTimeoutMs: wanted.sessionTimeoutMs,
         operationTimeoutMs,
         digest: wanted.digest,
@@ -127,4 +127,10 @@ function shuffle(servers: readonly Server[], random: () => number): Server[] {
     .map((server) => ({ server, rank: random() }))
     .sort((a, b) => a.rank - b.rank)
     .map(({ server }) => server)
+}
+
+/** The same round trip from another start. */
+function startingWith(first: Server, order: readonly Server[]): Server[] {
+  const start = Math.max(0, order.indexOf(first))
+  return [...order.slice(start), ...order.slice(0, start)]
 }

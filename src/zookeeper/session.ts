@@ -2,8 +2,10 @@ import { createBackoff } from '../core/backoff.ts'
 import type { Clock } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/log.ts'
-import type { Client, ClientListener, NodeChildren, NodeData } from './client.ts'
+import type { Client, NodeChildren, NodeData } from './client.ts'
+import type { ClientListener } from './client-listener.ts'
 import type { AttemptFailure } from './connect-schedule.ts'
+import type { Server } from './connection-string.ts'
 import { ensurePath } from './ensure-path.ts'
 import type { LossCause, SessionMetrics } from './session-metrics.ts'
 import type { WatchListener } from './watch-table.ts'
@@ -15,8 +17,8 @@ export type SessionClient = Pick<Client, keyof Client>
 export interface SessionOptions {
   /** Put in front of every path; empty without a chroot. Made when it is missing, as Airbnb's daemons do. */
   readonly chroot: string
-  /** A client for a new session, not connected yet. */
-  readonly createClient: (listener: ClientListener) => SessionClient
+  /** A client for a new session, not connected yet. It tries `first` first: the server that we heard of last. */
+  readonly createClient: (listener: ClientListener, first?: Server) => SessionClient
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: SessionMetrics
@@ -147,13 +149,14 @@ export class SharedSession implements Omit<Session, 'release'> {
     return path === '/' ? this.#options.chroot || '/' : this.#options.chroot + path
   }
 
-  #createClient(): SessionClient {
-    const client: SessionClient = this.#options.createClient({
+  #createClient(first?: Server): SessionClient {
+    const listener: ClientListener = {
       onConnected: () => this.#onConnected(client),
       onDisconnected: (reason) => this.#onDisconnected(client, reason),
       onAttemptFailed: (failure, reason, passDone) => this.#onAttemptFailed(client, failure, reason, passDone),
       onEnded: (cause, reason) => this.#onEnded(client, cause, reason),
-    })
+    }
+    const client = this.#options.createClient(listener, first)
     return client
   }
 
@@ -208,7 +211,7 @@ export class SharedSession implements Omit<Session, 'release'> {
 
   #startRival(): void {
     if (this.#rival !== undefined) return
-    this.#rival = this.#createClient()
+    this.#rival = this.#createClient(this.#current.server)
     this.#rival.connect()
   }
 
@@ -229,7 +232,7 @@ export class SharedSession implements Omit<Session, 'release'> {
     const rival = this.#rival
     const old = this.#current
     this.#rival = undefined
-    this.#current = rival ?? this.#createClient()
+    this.#current = rival ?? this.#createClient(old.server)
     this.#generation += 1
     this.#closeLater(old, 0)
     this.#change('lost', reason)

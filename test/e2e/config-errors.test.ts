@@ -57,7 +57,7 @@ services:
   web:
     discovery: {method: base}
     default_servers: [{name: a, host: 127.0.0.1, port: 1}]
-    haproxy: {port: ${'PORT'}}
+    haproxy: {port: PORT, listen: [mode http, timeout client 1s, timeout connect 1s, timeout server 1s]}
 ${second}
 `
 const portTwice: BadEdit = {

@@ -122,13 +122,20 @@ export const leavesTimersToClock: Rule = (files) =>
 
 const isMain = (path: string): boolean => path.endsWith('/main.ts')
 
-/** The environment, the arguments, the exit are main's. `process.kill` acts on others: it is how a process group is signalled. */
+/**
+ * The environment, the arguments, the exit are main's. `process.kill` acts on others: it is how a process group is
+ * signalled. What the real process does not have belongs to a variable of that name.
+ */
 export const leavesProcessToMain: Rule = (files) =>
   eachMatch(
     files.filter(({ path }) => !isMain(path) && layerOf(path) !== 'cli'),
-    /(?<![.\w#])process\.(?!kill\b)\w+/g,
+    new RegExp(String.raw`(?<![.\w#])process\.(?:${processMembers.join('|')})\b`, 'g'),
     (place, found) => `${place} must not use ${found}: main.ts reads it and passes it in`,
   )
+
+const processMembers = [...Object.keys(process), 'on', 'once', 'emit'].filter(
+  (name) => /^\w+$/.test(name) && name !== 'kill',
+)
 
 export const leavesRandomnessToMain: Rule = (files) =>
   eachMatch(

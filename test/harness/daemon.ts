@@ -137,14 +137,24 @@ export class Daemon {
 
   #spawn({ args = [], env = {} }: DaemonOptions): Child {
     const command = [...programOf(this.name), '-c', this.configPath, ...args]
-    return new Child(this.name, process.execPath, command, { cwd: this.directory, env: { ...process.env, ...env } })
+    return new Child(this.name, process.execPath, command, {
+      cwd: this.directory,
+      env: { ...process.env, ...env },
+      // A Ctrl-C at the terminal goes to its whole process group, and a daemon takes a second signal for "at once".
+      detached: true,
+    })
   }
 }
 
 /** What node is told to run: the built program, or with SMARTSTACK_TSX=1 its sources. */
 function programOf(name: string): string[] {
   if (process.env['SMARTSTACK_TSX'] !== '1') return [join(checkout, 'bin', name)]
-  return ['--import', pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href, join(checkout, 'test/harness/run-source.ts'), name]
+  return [
+    '--import',
+    pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href,
+    join(checkout, 'test/harness/run-source.ts'),
+    name,
+  ]
 }
 
 async function startDaemon(name: string, config: DaemonConfig, options: DaemonOptions): Promise<Daemon> {

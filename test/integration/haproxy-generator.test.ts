@@ -86,8 +86,12 @@ class Driver {
     return Number(found?.slice(line.length + 1))
   }
 
-  reloads(): Promise<number> {
-    return this.metric('synapse_haproxy_reloads_total{result="ok"}')
+  /** Of every kind. */
+  async reloads(result: 'ok' | 'failed' = 'ok'): Promise<number> {
+    const counts = ['structure', 'servers', 'no_socket'].map((kind) =>
+      this.metric(`synapse_haproxy_reloads_total{kind="${kind}",result="${result}"}`),
+    )
+    return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0)
   }
 
   logged(message: string): LogLine[] {
@@ -340,7 +344,7 @@ describe('haproxy generator, managed', () => {
       const error = `frontend api wants 127.0.0.1:${taken.port}, which another process listens on`
       await eventually(() => assert.equal(driver.generator.state()['file_error'], error))
       assert.equal(await config(), good)
-      assert.equal(await driver.metric('synapse_haproxy_reloads_total{result="failed"}'), 1)
+      assert.equal(await driver.reloads('failed'), 1)
       driver.configure(web('a', 'b'))
       await shows(server('a'), server('b'))
       await eventually(async () => assert.match(await config(), /server b_127/))
@@ -359,7 +363,7 @@ describe('haproxy generator, managed', () => {
     try {
       const unlucky = [`bind 127.0.0.1:${taken.port}-${taken.port}`]
       driver.configure({ web: { options: { port, frontend: unlucky }, instances: pick('a') } })
-      const failed = () => driver.metric('synapse_haproxy_reloads_total{result="failed"}')
+      const failed = () => driver.reloads('failed')
       await eventually(async () => assert.equal(await failed(), 1), 10_000)
       await eventually(async () => assert.equal(await config(), good))
       assert.match(String(driver.generator.state()['file_error']), /serves on as before/)
@@ -431,6 +435,17 @@ describe('haproxy generator, managed', () => {
     assert.deepEqual(driver.errors, [])
   })
 
+  it('haproxy generator lets go of a worker that somebody else replaced, so that it can end', async () => {
+    const driver = await started(['a'])
+    const before = await workerPid(stats)
+    const master = createMaster(directory.file('master.sock'), systemClock)
+    await master.reload(5000, never)
+    const after = await workerPid(stats)
+    assert.notEqual(after, before)
+    await eventually(() => assert.equal(driver.generator.state()['pid'], after), 3000)
+    await eventually(async () => assert.deepEqual((await master.info(never)).oldWorkers, []))
+  })
+
   it('haproxy generator adopts the HAProxy of a synapse that ended, with no lost request and no reload', async () => {
     const first = await started(['a'], { on_stop: 'leave' })
     first.discover('web', pick('a', 'b'))
@@ -443,7 +458,7 @@ describe('haproxy generator, managed', () => {
     const second = drive()
     second.configure(web('b', 'c'))
     await shows(server('a', 1, 1), server('b'), server('c'))
-    assert.equal(await workerPid(stats), pid)
+    await consistently(async () => assert.equal(await workerPid(stats), pid), 500)
     assert.equal(await second.reloads(), 0)
     assert.deepEqual((await load.stop()).failures, {})
     assert.equal(second.logged('adopted the running haproxy').length, 1)
@@ -467,6 +482,7 @@ describe('haproxy generator, managed', () => {
     await driver.stop()
     assert.equal(await slow, 'a')
     await assert.rejects(request(port), { code: 'ECONNREFUSED' })
+    assert.equal(driver.logged('haproxy stopped')[0]?.fields['by'], 'SIGUSR1', 'nothing of ours kept it from ending')
     assert.deepEqual(driver.errors, [])
   })
 
@@ -478,6 +494,36 @@ describe('haproxy generator, managed', () => {
     await serves('a')
     await eventually(() => assert.match(String(second.generator.state()['file_error']), /timeout server/))
     await shows(server('a'), server('b'))
+  })
+
+  it('haproxy generator starts HAProxy with the last good file when it does not start with its own', async () => {
+    const first = await started(['a'])
+    await first.stop()
+    const taken = await Backend.start('taken')
+    try {
+      const second = drive()
+      second.configure({ ...web('a', 'b'), api: { options: { port: taken.port }, instances: pick('c') } })
+      await eventually(async () => assert.match(await request(port), /^[ab]$/), 10_000)
+      await shows(server('a'), server('b'))
+      assert.notEqual(second.generator.state()['file_error'], null)
+    } finally {
+      await taken.stop()
+    }
+  }).timeout(20_000)
+
+  it('haproxy generator reloads once for a server that the Runtime API cannot add', async () => {
+    const options = { port, backend: ['balance static-rr'] }
+    const driver = drive()
+    driver.configure({ web: { options, instances: pick('a') } })
+    await serves('a')
+    driver.discover('web', pick('a', 'b'))
+    await shows(server('a'), server('b'))
+    await eventually(async () =>
+      assert.equal(await driver.metric('synapse_haproxy_reloads_total{kind="servers",result="ok"}'), 1),
+    )
+    assert.match(String(driver.logged('haproxy reloaded')[0]?.fields['reasons']), /service web: server b_.* static-rr/)
+    await consistently(async () => assert.equal(await driver.reloads(), 1), 300)
+    assert.match(String(Object.values(driver.generator.state()['reload_only'] as object)), /static-rr/)
   })
 
   it('haproxy generator applies a change within milliseconds', async () => {

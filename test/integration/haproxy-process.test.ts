@@ -192,6 +192,37 @@ describe('ManagedHaproxy', () => {
     await eventually(async () => assert.equal(await request(port), 'one'))
   })
 
+  it('ManagedHaproxy waits before it starts a HAProxy that ended again at once', async () => {
+    const { haproxy } = manage({ random: () => 0 })
+    await haproxy.start(never)
+    for (let end = 1; end <= 3; end++) {
+      const killed = performance.now()
+      process.kill((await master().info(never)).pid, 'SIGKILL')
+      await eventually(() => assert.equal(restarts, end))
+      const ms = performance.now() - killed
+      assert.ok(end === 1 ? ms < 1000 : ms > 90, `${ms} ms after end ${end}`)
+    }
+  })
+
+  it('ManagedHaproxy takes an adopted HAProxy that is frozen for alive', async () => {
+    const first = manage({ onStop: 'leave' })
+    await first.haproxy.start(never)
+    first.stop.abort()
+    await first.ended
+    const second = manage()
+    await second.haproxy.start(never)
+    const { pid } = await master().info(never)
+    process.kill(pid, 'SIGSTOP')
+    try {
+      second.haproxy.suspect()
+      await consistently(() => assert.equal(second.haproxy.state().origin, 'adopted'), 3500)
+    } finally {
+      process.kill(pid, 'SIGCONT')
+    }
+    assert.equal(restarts, 0)
+    assert.equal((await eventually(() => master().info(never))).pid, pid)
+  })
+
   it('ManagedHaproxy adopts the HAProxy that an earlier synapse left, without touching it', async () => {
     const first = manage({ onStop: 'leave' })
     await first.haproxy.start(never)

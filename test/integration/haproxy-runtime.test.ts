@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
 import { systemClock } from '../../src/core/clock.ts'
 import { SmartStackError } from '../../src/core/errors.ts'
@@ -178,6 +179,7 @@ ${extra}
   it('WorkerSession gives up on a HAProxy that is frozen', async () => {
     const frozen = await open(socket, 300)
     haproxy.kill('SIGSTOP')
+    await eventually(async () => assert.match(await readFile(`/proc/${haproxy.pid}/stat`, 'utf8'), /\) T /))
     try {
       await assert.rejects(frozen.ask('show info', never), { code: 'DEADLINE' })
       assert.equal(lost.length, 1)

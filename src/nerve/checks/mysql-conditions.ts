@@ -1,7 +1,5 @@
 import { oneLine } from './failure.ts'
-
-/** A row as mysql2 gives it. */
-export type Row = Readonly<Record<string, unknown>>
+import type { Row } from './sql-session.ts'
 
 /** Asks for the replication state: MySQL from 8.0.22 and MariaDB from 10.5. */
 export const REPLICATION_QUERY = 'SHOW REPLICA STATUS'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { LogFields, Logger } from '../../../src/core/log.ts'
-import type { ClientListener } from '../../../src/zookeeper/client.ts'
+import type { ClientListener } from '../../../src/zookeeper/client-listener.ts'
 import { type SessionClient, SharedSession } from '../../../src/zookeeper/session.ts'
 import type { SessionMetrics } from '../../../src/zookeeper/session-metrics.ts'
 import type { SessionState, Stat } from '../../../src/zookeeper/zookeeper.ts'
@@ -97,8 +97,10 @@ function start({ chroot = '' } = {}) {
     operation: () => {},
     remove: () => {},
   }
-  const createClient = (listener: ClientListener) => {
+  const firsts: (typeof SERVER | undefined)[] = []
+  const createClient = (listener: ClientListener, first?: typeof SERVER) => {
     const client = new FakeClient(listener)
+    firsts.push(first)
     clients.push(client)
     return client
   }
@@ -110,7 +112,7 @@ function start({ chroot = '' } = {}) {
     assert.ok(found, `client ${number} does not exist`)
     return found
   }
-  return { client, clients, clock, lines, measured, session, states }
+  return { client, clients, clock, firsts, lines, measured, session, states }
 }
 
 describe('SharedSession', () => {
@@ -161,6 +163,16 @@ describe('SharedSession', () => {
     assert.deepEqual(states.at(-1), { status: 'connected', sessionId: '0xb' })
     assert.ok(measured.includes('+expired'))
     assert.equal(clients.length, 2)
+  })
+
+  it('sends a new client first to the server that it heard of last', () => {
+    const { client, firsts } = start()
+    client(0).open('0xa')
+    client(0).listener.onEnded('expired', 'gone')
+    client(1).open('0xb')
+    client(1).drop()
+    client(1).listener.onAttemptFailed('turned_away', 'closed by the server', true)
+    assert.deepEqual(firsts, [undefined, SERVER, SERVER])
   })
 
   it('ignores what a replaced client still says', () => {

@@ -1,11 +1,9 @@
-import { type Clock, pause } from '../../../core/clock.ts'
-import { messageOf } from '../../../core/errors.ts'
+import type { Clock } from '../../../core/clock.ts'
 import type { ReconcileResult } from '../../../core/reconcile-loop.ts'
 import type { Task } from '../../../core/tasks.ts'
 import type { Generator, GeneratorContext } from '../generator.ts'
 import { capabilitiesOf } from './capabilities.ts'
-import { changeFields, summarizeChanges } from './change-log.ts'
-import { serverOf } from './commands.ts'
+import { ChangeReport } from './change-report.ts'
 import type { HaproxyOptions, HaproxyServiceOptions } from './config.ts'
 import type { ConfigFile } from './config-file.ts'
 import { DesiredModel, type HaproxyService } from './desired-model.ts'
@@ -13,22 +11,18 @@ import { readFoundFile } from './found-file.ts'
 import { socketPaths } from './global-lines.ts'
 import { createHaproxyMetrics, type HaproxyMetrics } from './haproxy-metrics.ts'
 import { configPath, createConfigFile, createProcess, haproxyVersion, prepareDirectory } from './haproxy-setup.ts'
+import { editOptions } from './live-options.ts'
 import type { Backend } from './model.ts'
 import type { HaproxyProcess } from './process.ts'
 import { Propagation } from './propagation.ts'
 import { ReloadReasons } from './reload-reasons.ts'
 import { Reloader } from './reloader.ts'
 import type { ConfigTemplate } from './render.ts'
-import { type RunningRecord, readRecord, writeRecord } from './running-record.ts'
+import { RunningMemory } from './running-memory.ts'
 import { readTemplate } from './template-file.ts'
-import { type CommandOutcome, WorkerLink } from './worker-link.ts'
+import { watchWorkers } from './watch-workers.ts'
+import { WorkerLink } from './worker-link.ts'
 import { WorkerReconciler, type WorkerResult } from './worker-reconciler.ts'
-
-/** How often a worker that has nothing to do is asked whether it is still there, and how long it may take to say so. */
-const PING_EVERY_MS = 500
-const PING_DEADLINE_MS = 500
-/** Every so many pings the old workers are counted. */
-const COUNT_OLD_WORKERS_EVERY = 10
 
 /** The haproxy generator: HAProxy, its file and its servers are as the services say. */
 export class HaproxyGenerator implements Generator<HaproxyServiceOptions, HaproxyOptions> {
@@ -38,8 +32,10 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
   readonly #metrics: HaproxyMetrics
   readonly #model = new DesiredModel()
   readonly #propagation: Propagation
+  readonly #report: ChangeReport
   readonly #reasons = new ReloadReasons()
   readonly #file: ConfigFile | undefined
+  readonly #memory: RunningMemory | undefined
   readonly #process: HaproxyProcess
   readonly #reloader: Reloader
   readonly #workers: readonly WorkerReconciler[]
@@ -51,9 +47,6 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
   #started = false
   /** HAProxy was started from the file that we wrote, not found running. */
   #ownStart = false
-  /** What an earlier synapse left. */
-  #record: RunningRecord | undefined
-  #recorded = ''
   /** The backends that the file says or will say in a moment. */
   #fileFollows: ReadonlyMap<string, Backend> | undefined
   /** What HAProxy was last loaded with; only of interest without a stats socket. */
@@ -69,7 +62,15 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
     this.#orderSeed = orderSeed
     this.#metrics = createHaproxyMetrics(context.metrics)
     this.#propagation = new Propagation(this.#metrics.propagation, context.clock)
+    this.#report = new ChangeReport({
+      clock: context.clock,
+      log: context.log,
+      metrics: this.#metrics,
+      propagation: this.#propagation,
+      serviceOf: (backend) => this.#model.backends.get(backend)?.service ?? backend,
+    })
     this.#file = createConfigFile(options, context)
+    this.#memory = this.#file && new RunningMemory(`${configPath(options)}.running`, context.log)
     this.#process = createProcess(options, context, {
       beforeStart: (signal) => this.#beforeStart(signal),
       onRestart: () => this.#onRestart(),
@@ -84,7 +85,11 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
   }
 
   configure(options: HaproxyOptions): void {
-    this.#options = options
+    const edited = editOptions(this.#options, options)
+    if (edited.waiting.length > 0) {
+      this.#context.log.warn('these options take effect when synapse is started again', { options: edited.waiting })
+    }
+    this.#options = edited.options
     this.#template = undefined
   }
 
@@ -97,13 +102,14 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
     const loads = this.#loads
     const settled = await Promise.allSettled(this.#workers.map((worker) => worker.reconcile(this.#model, signal)))
     const results = settled.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
-    this.#logChanges(results, started)
+    for (const { outcomes } of results) this.#report.passed(outcomes, started)
+    this.#metrics.tombstones.set(this.#tombstones())
     this.#confirm(results)
     const failed = settled.find((result) => result.status === 'rejected')
     if (failed !== undefined) throw failed.reason
     // A reload that ended meanwhile has made these reasons old; it has asked for another pass.
     if (loads === this.#loads) this.#wantReload(results)
-    await this.#saveRecord()
+    await this.#memory?.save(this.#workers.map(({ link }) => link))
     return { requeueAfterMs: this.#versionChanged() ? 0 : Math.min(60_000, ...results.map(({ againMs }) => againMs)) }
   }
 
@@ -150,8 +156,8 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
     const link = new WorkerLink({ address, clock: this.#clock, deadlineMs, onLost: () => this.#onLost() })
     return new WorkerReconciler(link, this.#clock, deleteDelayMs, {
       onNewWorker: (newLink, first) => this.#onNewWorker(newLink, first),
-      onAnswered: (outcomes) => this.#onAnswered(outcomes),
-      onDrift: (outcomes) => this.#onDrift(outcomes),
+      onAnswered: (outcomes) => this.#report.answered(outcomes),
+      onDrift: (outcomes) => this.#report.drifted(outcomes),
     })
   }
 
@@ -181,7 +187,7 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
   async #start(signal: AbortSignal): Promise<void> {
     if (this.#started) return
     await prepareDirectory(this.#options)
-    if (this.#file !== undefined) this.#record = await readRecord(this.#recordPath())
+    await this.#memory?.load()
     const found = await this.#file?.read()
     const foundState =
       found === undefined ? undefined : { text: found, state: readFoundFile(found, this.#model.backends) }
@@ -206,7 +212,7 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
       await this.#reloader.flush(signal)
     } catch (error) {
       signal.throwIfAborted()
-      if (this.#reloader.fileText !== undefined) return // what it says has run before
+      if (this.#reloader.fileText !== undefined) return // it has run before; the reloader reports what is wrong with the new one
       if (found === undefined) throw error
       await this.#reloader.fallBack({ text: found, state: readFoundFile(found, this.#model.backends) }, error)
     }
@@ -221,34 +227,7 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
   #onNewWorker(link: WorkerLink, first: boolean): void {
     const { fileState } = this.#reloader
     if (fileState !== undefined) link.ledger.load(fileState.backends)
-    link.structure = first && !this.#ownStart ? this.#recordedStructure(link) : fileState?.structure
-  }
-
-  #recordedStructure({ worker }: WorkerLink): ReadonlyMap<string, string> | undefined {
-    const known = this.#record?.workers.some(
-      ({ pid, startedAt }) => pid === worker?.pid && startedAt === worker.startedAt,
-    )
-    return known === true ? this.#record?.structure : undefined
-  }
-
-  #onAnswered(outcomes: readonly CommandOutcome[]): void {
-    for (const { command, answer } of outcomes) {
-      this.#metrics.commands.inc({ kind: command.kind, result: answer.result })
-    }
-    for (const name of new Set(outcomes.map(({ command }) => command.backend))) {
-      this.#propagation.applied(this.#serviceOf(name))
-    }
-  }
-
-  #onDrift(outcomes: readonly CommandOutcome[]): void {
-    const servers = new Set(outcomes.map(({ command }) => `${command.backend}/${serverOf(command)}`))
-    this.#metrics.driftRepairs.inc(servers.size)
-    for (const [backend, summary] of summarizeChanges(outcomes)) {
-      this.#context.log.warn('haproxy was not as it had been left', {
-        service: this.#serviceOf(backend),
-        ...changeFields(summary),
-      })
-    }
+    link.structure = first && !this.#ownStart ? this.#memory?.structureOf(link) : fileState?.structure
   }
 
   #onLoaded(reasons: readonly string[]): void {
@@ -270,18 +249,6 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
     this.#context.trigger()
   }
 
-  #logChanges(results: readonly WorkerResult[], started: number): void {
-    const ms = Math.round(this.#clock.now() - started)
-    for (const { outcomes } of results) {
-      for (const [backend, summary] of summarizeChanges(outcomes)) {
-        const fields = { service: this.#serviceOf(backend), ...changeFields(summary), ms }
-        if (summary.refused.length > 0) this.#context.log.warn('servers changed, not all', fields)
-        else this.#context.log.info('servers changed', fields)
-      }
-    }
-    this.#metrics.tombstones.set(this.#tombstones())
-  }
-
   #confirm(results: readonly WorkerResult[]): void {
     if (results.length < this.#workers.length || results.length === 0) return
     const services = [...this.#model.backends.values()]
@@ -291,11 +258,12 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
   }
 
   #wantReload(results: readonly WorkerResult[]): void {
-    const reasons =
-      this.#workers.length === 0 ? this.#textReasons() : results.flatMap(({ reloadReasons }) => reloadReasons)
-    const { wanted, givenUp } = this.#reasons.sift([...new Set(reasons)])
+    const structure = results.flatMap(({ structureReasons }) => structureReasons)
+    const servers = results.flatMap(({ serverReasons }) => serverReasons)
+    const text = this.#workers.length === 0 ? this.#textReasons() : []
+    const { wanted, givenUp } = this.#reasons.sift([...new Set([...structure, ...servers, ...text])])
     for (const reason of givenUp) this.#context.log.error('a reload has not settled this', { reason })
-    this.#reloader.want(wanted)
+    this.#reloader.want(wanted, structure.length > 0 ? 'structure' : servers.length > 0 ? 'servers' : 'no_socket')
   }
 
   /** Without a stats socket every change is a reload, and so is the start of synapse, as with Airbnb's. */
@@ -312,54 +280,26 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
     return changed
   }
 
-  #recordPath(): string {
-    return `${configPath(this.#options)}.running`
-  }
-
-  /** So that a synapse that follows this one knows what the HAProxy it finds was started with. */
-  async #saveRecord(): Promise<void> {
-    const workers = this.#workers.flatMap(({ link: { worker } }) => (worker === undefined ? [] : [worker]))
-    const structure = this.#workers[0]?.link.structure
-    const identity = workers.map(({ pid, startedAt }) => `${pid} ${startedAt}`).join()
-    if (this.#file === undefined || structure === undefined || identity === this.#recorded) return
-    this.#recorded = identity
-    try {
-      await writeRecord(this.#recordPath(), { workers, structure })
-    } catch (error) {
-      this.#context.log.warn('cannot write what haproxy was started with', { reason: messageOf(error) })
-    }
-  }
-
-  #serviceOf(backend: string): string {
-    return this.#model.backends.get(backend)?.service ?? backend
-  }
-
   #tombstones(): number {
     return this.#workers.reduce((sum, { tombstones }) => sum + tombstones.size, 0)
   }
 
-  /** Notices within a second that a worker is gone, hangs or was replaced by somebody else. */
   async #watch(signal: AbortSignal): Promise<void> {
-    for (let tick = 0; !signal.aborted; tick++) {
-      await pause(this.#clock, PING_EVERY_MS, signal)
-      if (signal.aborted || !this.#started) continue
-      try {
-        await this.#lookAfterWorkers(signal)
-        if (tick % COUNT_OLD_WORKERS_EVERY === 0) {
-          this.#metrics.oldWorkers.set((await this.#process.oldWorkers(signal)) ?? 0)
-        }
-      } catch (error) {
-        if (!signal.aborted) this.#context.log.debug('haproxy is not to be asked now', { reason: messageOf(error) })
-      }
-    }
+    const { clock, log } = this.#context
+    const links = this.#workers.map(({ link }) => link)
+    await watchWorkers(
+      {
+        links,
+        clock,
+        log,
+        metrics: this.#metrics,
+        process: this.#process,
+        active: () => this.#started,
+        onLost: () => this.#onLost(),
+      },
+      signal,
+    )
     // An open connection would keep HAProxy from ending.
-    for (const { link } of this.#workers) link.close()
-  }
-
-  async #lookAfterWorkers(signal: AbortSignal): Promise<void> {
-    const problems = await Promise.all(this.#workers.map(({ link }) => link.ping(PING_DEADLINE_MS, signal)))
-    const found = problems.filter((problem) => problem !== undefined)
-    this.#metrics.up.set(found.length === 0 ? 1 : 0)
-    if (found.length > 0) this.#onLost()
+    for (const link of links) link.close()
   }
 }

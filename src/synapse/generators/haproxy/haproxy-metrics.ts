@@ -4,6 +4,9 @@ import type { Answer, CommandKind } from './answers.ts'
 const COMMAND_KINDS: readonly CommandKind[] = ['add-server', 'enable-health', 'set-weight', 'set-state', 'del-server']
 const ANSWER_RESULTS: readonly Answer['result'][] = ['ok', 'no-change', 'refused', 'unknown']
 
+export const reloadKinds = ['structure', 'servers', 'no_socket'] as const
+export type ReloadKind = (typeof reloadKinds)[number]
+
 export const reloadResults = ['ok', 'failed'] as const
 export type ReloadResult = (typeof reloadResults)[number]
 
@@ -14,8 +17,12 @@ export type Stage = (typeof stages)[number]
 export type HaproxyMetrics = ReturnType<typeof createHaproxyMetrics>
 
 export function createHaproxyMetrics(metrics: Metrics) {
-  const reloads = metrics.counter('synapse_haproxy_reloads_total', 'Reloads of HAProxy.', ['result'])
-  for (const result of reloadResults) reloads.inc({ result }, 0)
+  const reloads = metrics.counter(
+    'synapse_haproxy_reloads_total',
+    'Reloads of HAProxy, by what made them necessary: sections, servers that the Runtime API cannot change, or do_socket being off.',
+    ['kind', 'result'],
+  )
+  for (const kind of reloadKinds) for (const result of reloadResults) reloads.inc({ kind, result }, 0)
   const commands = metrics.counter('synapse_haproxy_commands_total', "Runtime API commands, by HAProxy's answer.", [
     'kind',
     'result',

@@ -1,22 +1,23 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { kill } from 'node:process'
+import { access } from 'node:fs/promises'
 import { type Backoff, createBackoff } from '../../../core/backoff.ts'
-import { type Clock, pause, sleep, withDeadline } from '../../../core/clock.ts'
+import { type Clock, pause, sleep } from '../../../core/clock.ts'
 import { messageOf, SmartStackError } from '../../../core/errors.ts'
 import type { Logger } from '../../../core/log.ts'
 import { createMaster, type Master } from './master.ts'
 import type { MasterInfo } from './observe.ts'
 import type { HaproxyProcess } from './process.ts'
-import { WorkerSession } from './runtime.ts'
+import { softStop } from './soft-stop.ts'
+import { workerOf } from './takeover.ts'
 
 /** Cold start of 30,000 servers takes 0.9 s. */
 const START_DEADLINE_MS = 30_000
-const POLL_MS = 10
+/** A master that executes itself anew, as each reload does, is not to be reached for about 0.1 s. */
+const REEXEC_MS = 300
 /** How often an adopted master, whose end nobody tells us, is looked at. */
 const WATCH_MS = 500
 /** A HAProxy that lived this long did not fail because of its configuration: it is started again at once. */
 const STABLE_MS = 10_000
-const TERMINATE_MS = 2_000
 
 export interface ManagedOptions {
   /** Path or name of the program. */
@@ -64,6 +65,9 @@ export class ManagedHaproxy implements HaproxyProcess {
   #supervised = false
   #wake: () => void = () => {}
   #lastEnd: string | undefined
+  #lastFailure: string | undefined
+  /** Ends in a row that came soon after the start. The first is taken for an accident. */
+  #quickEnds = 0
 
   constructor(options: ManagedOptions) {
     this.#options = options
@@ -72,12 +76,15 @@ export class ManagedHaproxy implements HaproxyProcess {
   }
 
   start(signal: AbortSignal): Promise<void> {
-    this.#supervised = true
     if (this.#running !== undefined) return Promise.resolve()
-    this.#starting ??= this.#adoptOrSpawn(signal).finally(() => {
-      this.#starting = undefined
-      this.#wake()
-    })
+    this.#starting ??= this.#adoptOrSpawn(signal)
+      .then(() => {
+        this.#supervised = true // until it has run once, the caller tries again
+      })
+      .finally(() => {
+        this.#starting = undefined
+        this.#wake()
+      })
     return this.#starting
   }
 
@@ -86,7 +93,7 @@ export class ManagedHaproxy implements HaproxyProcess {
     if (alive === undefined) throw processError('HAProxy is not running')
     const either = AbortSignal.any([signal, alive.death.signal])
     const info = await this.#master.reload(this.#options.reloadTimeoutMs, either)
-    await this.#workerOf(info, either)
+    await this.#worker(info, either)
   }
 
   suspect(): void {
@@ -103,7 +110,7 @@ export class ManagedHaproxy implements HaproxyProcess {
     return {
       master_pid: running?.master ?? null,
       origin: running?.origin ?? null,
-      ...(this.#lastEnd === undefined ? {} : { last_end: this.#lastEnd }),
+      last_end: this.#lastEnd ?? null,
     }
   }
 
@@ -132,51 +139,74 @@ export class ManagedHaproxy implements HaproxyProcess {
   async #alive(signal: AbortSignal): Promise<boolean> {
     const running = this.#running
     if (running === undefined) return false
-    if (running.origin === 'started') return true
-    if (await this.#masterAnswers(signal)) return true
-    // It may be executing itself anew, which takes 0.1 s on a reload by someone else.
-    await pause(this.#options.clock, WATCH_MS, signal)
-    if (signal.aborted || (await this.#masterAnswers(signal))) return true
+    if (running.origin === 'started' || (await this.#listens(signal))) return true
+    await pause(this.#options.clock, REEXEC_MS, signal)
+    if (signal.aborted || (await this.#listens(signal))) return true
     this.#ended(running, 'the adopted HAProxy is gone')
     return false
   }
 
-  async #masterAnswers(signal: AbortSignal): Promise<boolean> {
-    return this.#master.info(signal).then(
+  /** Whether a master listens. One that does not answer in time may be busy with a reload. */
+  #listens(signal: AbortSignal): Promise<boolean> {
+    return this.#askMaster(signal).then(
+      (info) => info !== undefined,
       () => true,
-      () => false,
     )
   }
 
   async #restart(signal: AbortSignal): Promise<void> {
     const { clock, log, onRestart } = this.#options
+    if (this.#quickEnds > 1) await pause(clock, this.#restarts.next(), signal)
     try {
       await this.start(signal)
+      this.#lastFailure = undefined
       onRestart()
     } catch (error) {
       if (signal.aborted) return
+      const reason = messageOf(error)
       const retryMs = this.#restarts.next()
-      log.error('haproxy does not start', { reason: messageOf(error), retry_in_ms: Math.round(retryMs) })
+      const fields = { reason, retry_in_ms: Math.round(retryMs) }
+      if (reason === this.#lastFailure) log.debug('haproxy does not start', fields)
+      else log.error('haproxy does not start', fields)
+      this.#lastFailure = reason
       await pause(clock, retryMs, signal)
     }
   }
 
   async #adoptOrSpawn(signal: AbortSignal): Promise<void> {
-    const { clock, log, masterSocket } = this.#options
-    const found = await this.#master.info(signal).catch((error: unknown) => {
-      signal.throwIfAborted()
-      log.debug('no haproxy to adopt', { reason: messageOf(error) })
-      return undefined
-    })
+    const { clock, log, masterSocket, beforeStart } = this.#options
+    const found = await this.#findMaster(signal)
     if (found === undefined) {
-      await this.#options.beforeStart(signal)
+      await beforeStart(signal)
       return this.#spawn(signal)
     }
-    await withDeadline(clock, START_DEADLINE_MS, 'finding the worker of the running HAProxy', signal, (limited) =>
-      this.#workerOf(found, limited),
-    )
+    await this.#worker(found, signal)
     this.#running = { origin: 'adopted', master: found.pid, since: clock.now(), death: new AbortController() }
     log.info('adopted the running haproxy', { pid: found.pid, socket: masterSocket })
+  }
+
+  /**
+   * A master that answers on our socket; undefined when nobody listens there. While a master executes itself anew nobody
+   * does either, so the first start looks twice.
+   * @throws SmartStackError DEADLINE when one listens and hangs: a second HAProxy beside it would only do harm.
+   */
+  async #findMaster(signal: AbortSignal): Promise<MasterInfo | undefined> {
+    const found = await this.#askMaster(signal)
+    if (found !== undefined || this.#lastEnd !== undefined || !(await exists(this.#options.masterSocket))) return found
+    await sleep(this.#options.clock, REEXEC_MS, signal)
+    return this.#askMaster(signal)
+  }
+
+  #askMaster(signal: AbortSignal): Promise<MasterInfo | undefined> {
+    return this.#master.info(signal).catch((error: unknown) => {
+      if (error instanceof SmartStackError && error.code === 'HAPROXY_SOCKET') return undefined
+      throw error
+    })
+  }
+
+  #worker(known: MasterInfo | undefined, signal: AbortSignal): Promise<number> {
+    const { clock, statsSocket } = this.#options
+    return workerOf({ master: this.#master, statsSocket, clock, deadlineMs: START_DEADLINE_MS }, known, signal)
   }
 
   async #spawn(signal: AbortSignal): Promise<void> {
@@ -193,7 +223,7 @@ export class ManagedHaproxy implements HaproxyProcess {
       failed.abort(processError(`${end} while starting; its own message is on stderr`))
       if (this.#running?.origin === 'started' && this.#running.child === child) this.#ended(this.#running, end)
     })
-    const pid = await this.#firstAnswer(AbortSignal.any([signal, failed.signal])).catch((error: unknown) => {
+    const pid = await this.#worker(undefined, AbortSignal.any([signal, failed.signal])).catch((error: unknown) => {
       child.kill('SIGKILL')
       throw error
     })
@@ -208,56 +238,14 @@ export class ManagedHaproxy implements HaproxyProcess {
     log.info('haproxy started', { pid: child.pid, worker: pid })
   }
 
-  async #firstAnswer(signal: AbortSignal): Promise<number> {
-    const { clock } = this.#options
-    return withDeadline(clock, START_DEADLINE_MS, 'the start of HAProxy', signal, async (limited) => {
-      for (;;) {
-        const info = await this.#master.info(limited).catch((error: unknown) => {
-          limited.throwIfAborted()
-          return error instanceof SmartStackError ? undefined : Promise.reject(error)
-        })
-        if (info !== undefined && info.workers.length > 0) return this.#workerOf(info, limited)
-        await sleep(clock, POLL_MS, limited)
-      }
-    })
-  }
-
-  /** Waits until one of the master's workers answers on the stats socket; an old one may still do so for a moment. */
-  async #workerOf(info: MasterInfo, signal: AbortSignal): Promise<number> {
-    const { clock, statsSocket } = this.#options
-    // After a failed reload HAProxy 3 lists the serving worker among the old ones.
-    const workers = info.workers.length > 0 ? info.workers : info.oldWorkers
-    if (statsSocket === undefined) return workers[0] ?? 0
-    return withDeadline(clock, START_DEADLINE_MS, `HAProxy's worker on ${statsSocket}`, signal, async (limited) => {
-      for (;;) {
-        const pid = await this.#answeringWorker(statsSocket, limited)
-        if (pid !== undefined && workers.includes(pid)) return pid
-        await sleep(clock, POLL_MS, limited)
-      }
-    })
-  }
-
-  async #answeringWorker(address: string, signal: AbortSignal): Promise<number | undefined> {
-    const { clock } = this.#options
-    try {
-      const options = { address, clock, deadlineMs: START_DEADLINE_MS, onLost: () => {} }
-      const session = await WorkerSession.open(options, signal)
-      session.close()
-      return session.info.stopping ? undefined : session.info.pid
-    } catch (error) {
-      signal.throwIfAborted()
-      if (error instanceof SmartStackError && error.code === 'HAPROXY_SOCKET') return undefined
-      throw error
-    }
-  }
-
   #ended(running: Running, end: string): void {
     const { clock, log } = this.#options
     const livedMs = clock.now() - running.since
     this.#running = undefined
     this.#lastEnd = end
     running.death.abort(processError(end))
-    if (livedMs >= STABLE_MS) this.#restarts.reset()
+    this.#quickEnds = livedMs >= STABLE_MS ? 0 : this.#quickEnds + 1
+    if (this.#quickEnds === 0) this.#restarts.reset()
     log.error('haproxy ended', { pid: running.master, reason: end, lived_ms: Math.round(livedMs) })
     this.#wake()
   }
@@ -275,47 +263,27 @@ export class ManagedHaproxy implements HaproxyProcess {
     await this.#stop(running)
   }
 
-  /** Lets requests in flight end, for a while; then less and less politely. */
+  /** Its own end is the one thing that no signal may cut short: synapse waits for it, within the deadlines. */
   async #stop(running: Running): Promise<void> {
-    const { clock, log, stopDeadlineMs } = this.#options
-    const started = clock.now()
-    const steps = [
-      ['SIGUSR1', stopDeadlineMs],
-      ['SIGTERM', TERMINATE_MS],
-      ['SIGKILL', TERMINATE_MS],
-    ] as const
-    for (const [signalName, waitMs] of steps) {
-      sendSignal(running.master, signalName)
-      if (await this.#gone(running, waitMs)) {
-        log.info('haproxy stopped', { pid: running.master, by: signalName, ms: Math.round(clock.now() - started) })
-        return
-      }
-    }
-    log.error('haproxy does not stop', { pid: running.master })
-  }
-
-  async #gone(running: Running, waitMs: number): Promise<boolean> {
-    const { clock } = this.#options
+    const { clock, log, stopDeadlineMs: deadlineMs } = this.#options
     const never = new AbortController().signal
-    const end = clock.now() + waitMs
-    do {
-      if (running.origin === 'started' ? hasExited(running.child) : !(await this.#masterAnswers(never))) return true
-      await sleep(clock, POLL_MS, never)
-    } while (clock.now() < end)
-    return false
+    const started = clock.now()
+    const gone = async () => (running.origin === 'started' ? hasExited(running.child) : !(await this.#listens(never)))
+    const by = await softStop({ pid: running.master, deadlineMs, clock, gone })
+    if (by === undefined) log.error('haproxy does not stop', { pid: running.master })
+    else log.info('haproxy stopped', { pid: running.master, by, ms: Math.round(clock.now() - started) })
   }
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  )
 }
 
 function hasExited(child: ChildProcess): boolean {
   return child.exitCode !== null || child.signalCode !== null
-}
-
-function sendSignal(pid: number, name: NodeJS.Signals): void {
-  try {
-    kill(pid, name)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error // ESRCH: it has just ended by itself
-  }
 }
 
 function processError(message: string, cause?: unknown): SmartStackError {

@@ -3,7 +3,7 @@ import { type Clock, pause } from '../../../core/clock.ts'
 import { messageOf } from '../../../core/errors.ts'
 import type { Logger } from '../../../core/log.ts'
 import type { ConfigFile } from './config-file.ts'
-import type { HaproxyMetrics } from './haproxy-metrics.ts'
+import type { HaproxyMetrics, ReloadKind } from './haproxy-metrics.ts'
 import type { DesiredState } from './model.ts'
 import { checkPorts } from './port-check.ts'
 import type { HaproxyProcess } from './process.ts'
@@ -50,6 +50,7 @@ export class Reloader {
   readonly #limiter: ReloadLimiter
   readonly #retries: Backoff
   #reasons: ReadonlySet<string> = new Set()
+  #kind: ReloadKind = 'structure'
   #firstChangeAt: number | undefined
   #writeAt: number | undefined
   /** The text on disk and what it says; undefined while nobody has looked. */
@@ -104,8 +105,9 @@ export class Reloader {
   }
 
   /** Only a reload can do this; an empty list takes earlier wishes back. Merged with what is waiting. */
-  want(reasons: ReadonlySet<string>): void {
+  want(reasons: ReadonlySet<string>, kind: ReloadKind): void {
     this.#reasons = reasons
+    this.#kind = kind
     if (reasons.size > 0) this.#wake()
   }
 
@@ -196,6 +198,7 @@ export class Reloader {
   async #reload(signal: AbortSignal): Promise<void> {
     const { clock, log, metrics, process, onLoaded } = this.#options
     const reasons = [...this.#reasons]
+    const kind = this.#kind
     const before = this.#onDisk
     const started = clock.now()
     this.#limiter.begin(started)
@@ -205,14 +208,14 @@ export class Reloader {
       await process?.reload(signal)
     } catch (error) {
       if (signal.aborted) throw error
-      metrics.reloads.inc({ result: 'failed' })
+      metrics.reloads.inc({ kind, result: 'failed' })
       if (before !== undefined && before !== this.#onDisk) await this.#putBack(before)
       throw error
     }
     const ms = Math.round(clock.now() - started)
     this.#reloads += 1
     this.#lastReload = { at: clock.wallTime(), reasons, ms }
-    metrics.reloads.inc({ result: 'ok' })
+    metrics.reloads.inc({ kind, result: 'ok' })
     log.info('haproxy reloaded', { reasons, ms })
     this.#reasons = new Set()
     onLoaded(reasons)

@@ -27,8 +27,10 @@ export interface WorkerHooks {
 /** What a pass found and did on one worker. */
 export interface WorkerResult {
   readonly outcomes: readonly CommandOutcome[]
-  /** Why only a reload can do the rest; empty: it is as desired. */
-  readonly reloadReasons: readonly string[]
+  /** Why only a reload can do the rest: sections that are other than wanted ... */
+  readonly structureReasons: readonly string[]
+  /** ... and servers that HAProxy cannot be given at run time. Both empty: it is as desired. */
+  readonly serverReasons: readonly string[]
   /** Backends that are as desired, confirmed by HAProxy. */
   readonly settled: ReadonlySet<string>
   /** When something is to be done again, ms from now. */
@@ -88,10 +90,8 @@ export class WorkerReconciler {
     this.#dropGone(target)
     return {
       outcomes: applied.outcomes,
-      reloadReasons: [
-        ...this.#structureReasons(target),
-        ...[...this.#reasons.values()].flatMap(({ reasons }) => reasons),
-      ],
+      structureReasons: this.#structureReasons(target),
+      serverReasons: [...this.#reasons.values()].flatMap(({ reasons }) => reasons),
       settled: new Set(
         [...this.#settled].filter(([name, backend]) => target.backends.get(name) === backend).map(([name]) => name),
       ),
