@@ -16,6 +16,8 @@ export class LastKnownGood {
   readonly #path: string
   readonly #onProblem: (message: string) => void
   #written: string | undefined
+  /** The text of each service. A list of instances never changes, so what was worked out for it holds as long as it lives. */
+  readonly #texts = new WeakMap<readonly ServiceInstance[], string>()
   /** Said once, until writing works again. */
   #problem: string | undefined
 
@@ -37,7 +39,7 @@ export class LastKnownGood {
 
   /** Writes what changed. A failure is reported, never thrown: traffic does not depend on it. */
   async save(known: KnownInstances): Promise<void> {
-    const text = format(known)
+    const text = this.#format(known)
     if (text === this.#written) return
     try {
       await mkdir(dirname(this.#path), { recursive: true })
@@ -58,14 +60,23 @@ export class LastKnownGood {
       this.#problem = problem
     }
   }
+
+  #format(known: KnownInstances): string {
+    const services = [...known].map(([name, instances]) => `  ${JSON.stringify(name)}: [\n${this.#text(instances)}\n  ]`)
+    return `{"format": ${FORMAT}, "services": {\n${services.join(',\n')}\n}}\n`
+  }
+
+  #text(instances: readonly ServiceInstance[]): string {
+    const known = this.#texts.get(instances)
+    if (known !== undefined) return known
+    const text = encodeInstances(instances)
+    this.#texts.set(instances, text)
+    return text
+  }
 }
 
-function format(known: KnownInstances): string {
-  const services = [...known].map(([name, instances]) => {
-    const lines = instances.map((instance) => `    ${encodeKnown(instance)}`).join(',\n')
-    return `  ${JSON.stringify(name)}: [\n${lines}\n  ]`
-  })
-  return `{"format": ${FORMAT}, "services": {\n${services.join(',\n')}\n}}\n`
+function encodeInstances(instances: readonly ServiceInstance[]): string {
+  return instances.map((instance) => `    ${encodeKnown(instance)}`).join(',\n')
 }
 
 function encodeKnown({ sequence, ...instance }: ServiceInstance): string {

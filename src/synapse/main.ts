@@ -1,4 +1,5 @@
 import { createBackoff } from '../core/backoff.ts'
+import { pause } from '../core/clock.ts'
 import { type Daemon, type DaemonContext, type DaemonType, type Host, runDaemon } from '../core/daemon.ts'
 import { messageOf } from '../core/errors.ts'
 import { ReconcileLoop } from '../core/reconcile-loop.ts'
@@ -14,8 +15,10 @@ import * as watcherTypeList from './watchers/index.ts'
 
 /** How long the first pass waits for the registry; after that, what is known is served. */
 const FIRST_PASS_MS = 500
+/** What changed goes to HAProxy first; the disk can wait for so long. */
+const SAVE_DELAY_MS = 200
 /** Changes of instances within this time are written to disk together. */
-const SAVE_SETTLE_MS = 500
+const SAVE_SETTLE_MS = 1_000
 /** A file that somebody removed is back after this time. */
 const SAVE_RESYNC_MS = 300_000
 
@@ -43,7 +46,8 @@ async function start(initial: SynapseConfig, context: DaemonContext): Promise<Da
     backoff: createBackoff({ initialMs: 1_000, maxMs: 60_000, random }),
     settleMs: SAVE_SETTLE_MS,
     resyncMs: SAVE_RESYNC_MS,
-    async reconcile() {
+    async reconcile(signal) {
+      await pause(clock, SAVE_DELAY_MS, signal)
       await store.save(supervisor.lastKnown())
       return {}
     },

@@ -31,6 +31,7 @@ export interface ServiceContext {
 export class Service {
   readonly #context: ServiceContext
   readonly #log: Logger
+  readonly #gauges: ReturnType<typeof createGauges>
   #config: SynapseServiceConfig
   #watcher: Watcher
   #stop = new AbortController()
@@ -52,9 +53,12 @@ export class Service {
     this.#context = context
     this.#config = config
     this.#log = context.log.child({ service: config.name })
+    this.#gauges = createGauges(context.metrics)
+    this.#gauges.held.set({ service: config.name }, 0)
     const previous = lastKnown === undefined ? undefined : { source: 'previous' as const, instances: lastKnown }
     this.#chosen = chooseBackends(undefined, previous, config)
     this.#selected = selectInstances(this.#chosen, config)
+    this.#gauges.instances.set({ service: config.name }, this.#selected.instances.length)
     this.#watcher = this.#startWatcher()
   }
 
@@ -104,6 +108,7 @@ export class Service {
   async stop(): Promise<void> {
     this.#endHold()
     this.#stop.abort()
+    for (const gauge of Object.values(this.#gauges)) gauge.remove({ service: this.#config.name })
     await this.#done
   }
 
@@ -171,16 +176,11 @@ export class Service {
     this.#chosen = chooseBackends(instances, this.#chosen, this.#config)
     const selected = selectInstances(this.#chosen, this.#config)
     if (!isDeepStrictEqual(selected, this.#selected)) this.#selected = selected
+    this.#gauges.instances.set({ service: this.#config.name }, this.#selected.instances.length)
   }
 
   #logPanic(before: PanicState, listed: number): void {
-    const service = this.#config.name
-    const gauge = this.#context.metrics.gauge(
-      'synapse_panic_held_instances',
-      'Instances that vanished from the registry in numbers and are kept for a while.',
-      ['service'],
-    )
-    gauge.set({ service }, this.#panic.kind === 'holding' ? this.#panic.held : 0)
+    this.#gauges.held.set({ service: this.#config.name }, this.#panic.kind === 'holding' ? this.#panic.held : 0)
     if (this.#panic.kind === before.kind) return
     if (this.#panic.kind === 'holding') {
       const { baseline, held } = this.#panic
@@ -195,5 +195,16 @@ export class Service {
       this.#log.warn('registry lists no instance; keeping the previous ones', { instances: instances.length })
     } else if (source === 'none') this.#log.warn('service has no instances', { from: before.instances.length, to: 0 })
     else this.#log.debug('backends changed', { source, from: before.instances.length, to: instances.length })
+  }
+}
+
+function createGauges(metrics: Metrics) {
+  return {
+    instances: metrics.gauge('synapse_service_instances', 'Instances that the service uses now.', ['service']),
+    held: metrics.gauge(
+      'synapse_panic_held_instances',
+      'Instances that vanished from the registry in numbers and are kept for a while.',
+      ['service'],
+    ),
   }
 }

@@ -57,11 +57,11 @@ export const zookeeper = defineWatcher({
 function createZookeeperWatcher(context: WatcherContext, config: Options) {
   const { clock, log, metrics, random, sessions, service } = context
   const session = sessions.acquire(ensembleOptions({ ...config, sessionTimeoutMs: config.session_timeout }))
+  const bad = metrics.counter('synapse_bad_registrations_total', 'Registrations that could not be read.', ['service'])
+  bad.inc({ service }, 0)
   const decode = createInstanceDecoder(config.decode, (child, reason) => {
     log.warn('registration left out', { path: `${config.path}/${child}`, reason })
-    metrics
-      .counter('synapse_bad_registrations_total', 'Registrations that could not be read.', ['service'])
-      .inc({ service })
+    bad.inc({ service })
   })
   const separateConfig = config.generator_config_path !== undefined && config.generator_config_path !== config.path
   let known = 0

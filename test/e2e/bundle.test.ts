@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { cp, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+const checkout = fileURLToPath(new URL('../..', import.meta.url))
+const dist = join(checkout, 'dist')
+
+/** The files that a built file loads before it runs. */
+async function loadedAtStart(file: string, seen = new Set<string>()): Promise<Set<string>> {
+  if (seen.has(file)) return seen
+  seen.add(file)
+  const imports = (await readFile(file, 'utf8')).matchAll(
+    /^(?:import|export)\b[^'"\n]*?["'](\.[^"'\n]+)["'];?$|^} from "(\.[^"]+)";$/gm,
+  )
+  for (const [, single, multiple] of imports) await loadedAtStart(join(dirname(file), single ?? multiple ?? ''), seen)
+  return seen
+}
+
+/** A copy of bin/ in a directory that the test may change. */
+async function withCopy(use: (directory: string) => Promise<void>): Promise<void> {
+  const directory = await mkdtemp(join(tmpdir(), 'bin-'))
+  try {
+    await cp(join(checkout, 'bin'), join(directory, 'bin'), { recursive: true })
+    await writeFile(join(directory, 'package.json'), '{ "type": "module" }')
+    await use(directory)
+  } finally {
+    await rm(directory, { recursive: true, force: true })
+  }
+}
+
+describe('bin/', () => {
+  for (const name of ['nerve', 'synapse']) {
+    it(`${name} --version prints the version of package.json`, async () => {
+      const { version } = JSON.parse(await readFile(join(checkout, 'package.json'), 'utf8'))
+      const { stdout } = await run(join(checkout, 'bin', name), ['--version'])
+      assert.equal(stdout, `${name} ${version}\n`)
+    })
+  }
+
+  it('works through a symbolic link, as npm installs it', () =>
+    withCopy(async (directory) => {
+      await symlink(join(checkout, 'bin', 'nerve'), join(directory, 'nerve'))
+      assert.match((await run(join(directory, 'nerve'), ['--version'])).stdout, /^nerve \d/)
+    }))
+
+  it('says what to do when nothing was built', () =>
+    withCopy(async (directory) => {
+      await assert.rejects(run(join(directory, 'bin', 'nerve'), []), (error: { code?: number; stderr?: string }) => {
+        assert.deepEqual(
+          [error.code, error.stderr],
+          [1, `nerve: not built yet. Run "npm ci && npm run build" in ${directory}/\n`],
+        )
+        return true
+      })
+    }))
+})
+
+describe('dist/', () => {
+  it('nerve and synapse load no library at their start that only some configurations need', async () => {
+    for (const name of ['nerve', 'synapse']) {
+      const packages = new Set<string>()
+      for (const file of await loadedAtStart(join(dist, `${name}.js`))) {
+        const { sources } = JSON.parse(await readFile(`${file}.map`, 'utf8')) as { readonly sources: readonly string[] }
+        for (const source of sources) packages.add(/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(source)?.[1] ?? '')
+      }
+      assert.ok(packages.has('zod'), 'the packages were not found')
+      assert.deepEqual(
+        ['mysql2', 'ioredis', 'undici', 'pino-pretty', 'amqplib', 'pg'].filter((library) => packages.has(library)),
+        [],
+      )
+    }
+  })
+
+  it('a library in a chunk of its own has the names that the sources import', async () => {
+    const chunks = await readdir(join(dist, 'chunks'))
+    for (const [library, name] of [
+      ['undici', 'Client'],
+      ['mysql2', 'createConnection'],
+      ['ioredis', 'Redis'],
+    ] as const) {
+      const chunk = chunks.find((file) => file.startsWith(`${library}-`) && file.endsWith('.js'))
+      assert.ok(chunk !== undefined, `${library} has no chunk`)
+      assert.equal(typeof (await import(join(dist, 'chunks', chunk)))[name], 'function', `${library}.${name}`)
+    }
+  })
+})
