@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { messageOf } from '../src/core/errors.ts'
+import type { Daemon } from '../test/harness/daemon.ts'
 import { eventually } from '../test/harness/eventually.ts'
 import { Client } from './client.ts'
 import { sortFailures } from './failures.ts'
@@ -19,7 +21,6 @@ const OUTAGE_MS = 3000
  */
 export async function runTour(fleet: Fleet, style: Style): Promise<boolean> {
   const client = new Client(fleet.ports)
-  const started = performance.now()
   const tour = new Tour(fleet, client, style)
   let broken = ''
   try {
@@ -31,10 +32,10 @@ export async function runTour(fleet: Fleet, style: Style): Promise<boolean> {
     await tour.act('Stop ZooKeeper, and start it again.', () => tour.zookeeperOutage())
     await tour.act(`Start ${web.name} and ${mysql.name} again.`, () => tour.revive([web, mysql]))
   } catch (error) {
-    broken = String(error)
+    broken = messageOf(error)
   }
   await client.stop()
-  return tour.conclude(performance.now() - started, broken)
+  return tour.conclude(broken)
 }
 
 function first(fleet: Fleet, service: ServiceName): Instance {
@@ -57,8 +58,7 @@ class Tour {
 
   /** Prints a headline, does it, and says how the client fared. */
   async act(headline: string, work: () => Promise<void>): Promise<void> {
-    const at = ((performance.now() - this.#started) / 1000).toFixed(1)
-    console.log(`\n${this.#style.dim(`${at.padStart(5)} s`)}  ${this.#style.bold(headline)}`)
+    console.log(`\n${this.#style.dim(`${this.#seconds().padStart(5)} s`)}  ${this.#style.bold(headline)}`)
     const before = { requests: this.#client.total, ...this.#failures() }
     await work()
     await sleep(CALM_MS)
@@ -94,13 +94,15 @@ class Tour {
     const stopped = performance.now()
     await this.#fleet.stopZookeeper()
     this.#say('ZooKeeper is away', stopped)
+    const daemons = [...nerves.values(), synapse]
+    await Promise.all(daemons.map((daemon) => eventually(() => hasSessions(daemon, false), DEADLINE_MS)))
     await sleep(OUTAGE_MS)
     const during = await this.#usable()
     if (during !== before) throw new Error(`HAProxy had ${before} instances and has ${during} without ZooKeeper`)
     this.#say(`still ${during} instances in HAProxy`, stopped)
     const restarted = performance.now()
     await this.#fleet.startZookeeper()
-    await Promise.all([...nerves.values(), synapse].map((daemon) => eventually(() => isConnected(daemon), DEADLINE_MS)))
+    await Promise.all(daemons.map((daemon) => eventually(() => hasSessions(daemon, true), DEADLINE_MS)))
     this.#say(`every session is back at ${zookeeper.hosts}`, restarted)
     if ((await this.#usable()) !== before) throw new Error('HAProxy lost instances when ZooKeeper came back')
   }
@@ -114,12 +116,12 @@ class Tour {
   }
 
   /** Prints the result. */
-  async conclude(ms: number, broken: string): Promise<boolean> {
+  async conclude(broken: string): Promise<boolean> {
     const { lost, inFlight } = this.#failures()
     const reloads = await this.#fleet.reloads()
     const { good, bad, bold } = this.#style
     const mark = (fine: boolean, text: string) => console.log(`  ${fine ? good('✓') : bad('✗')} ${text}`)
-    console.log(`\n${bold('The result')}, after ${(ms / 1000).toFixed(1)} s and ${this.#client.total} requests`)
+    console.log(`\n${bold('The result')}, after ${this.#seconds()} s and ${this.#client.total} requests`)
     mark(broken === '', broken === '' ? 'every service came back' : broken)
     mark(lost === 0, `${lost} requests lost that a healthy instance could have served`)
     mark(true, `${inFlight} requests in flight on a process when it was ended`)
@@ -169,6 +171,11 @@ class Tour {
     return { lost: lost.length, inFlight: inFlight.length }
   }
 
+  /** Since the start of the tour. */
+  #seconds(): string {
+    return ((performance.now() - this.#started) / 1000).toFixed(1)
+  }
+
   #say(text: string, since?: number): void {
     const after = since === undefined ? '' : `${Math.round(performance.now() - since)} ms`
     console.log(`${this.#style.dim(after.padStart(17))}  ${text}`)
@@ -179,9 +186,11 @@ interface SessionsState {
   readonly sessions: readonly { readonly session: { readonly status: string } }[]
 }
 
-async function isConnected(daemon: Fleet['synapse']): Promise<void> {
+/** @throws when a daemon's sessions with ZooKeeper are not all connected, or not all away. */
+async function hasSessions(daemon: Daemon, connected: boolean): Promise<void> {
   const { sessions } = await daemon.state<SessionsState>()
   for (const { session } of sessions) {
-    if (session.status !== 'connected') throw new Error(`${daemon.name}: ZooKeeper is ${session.status}`)
+    if ((session.status === 'connected') !== connected)
+      throw new Error(`${daemon.name}: ZooKeeper is ${session.status}`)
   }
 }

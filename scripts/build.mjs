@@ -71,5 +71,5 @@ async function bundle() {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  process.exitCode = (await installPrerequisites({ servers: false })) && (await build()) ? 0 : 1
+  process.exitCode = (await installPrerequisites('packages')) && (await build()) ? 0 : 1
 }

@@ -14,12 +14,12 @@ export const lazyPackages = {
       return { path, namespace, pluginData: { resolveDir } }
     })
     onLoad({ filter: /./, namespace }, async ({ path, pluginData }) => {
-      const loaded = await import(path)
-      const names = new Set([...Object.keys(loaded), ...Object.keys(loaded.default ?? {})])
-      const named = [...names].filter((name) => isName.test(name) && name !== 'default' && name !== 'module.exports')
+      // The names that Node finds: what works unbuilt works built.
+      const names = Object.keys(await import(path))
+      const named = names.filter((name) => isName.test(name) && name !== 'default')
       const contents = [
         `import * as all from ${JSON.stringify(path)}`,
-        'export default all.default',
+        names.includes('default') ? 'export default all.default' : '',
         ...named.map((name) => `const ${name}_ = all.${name}`),
         `export { ${named.map((name) => `${name}_ as ${name}`).join(', ')} }`,
       ].join('\n')

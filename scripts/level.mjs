@@ -1,6 +1,6 @@
 // One level of tests in a process group and a temporary directory of its own, so that what it leaves behind is seen.
 import { fork } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -34,6 +34,7 @@ export async function runLevel(level, options = {}) {
   }
   // A short name: a UNIX socket's path may have no more than 107 characters.
   const temporary = mkdtempSync(join(tmpdir(), 'st-'))
+  chmodSync(temporary, 0o755) // servers that refuse to run as root work in it, too
   const child = fork(join(root, 'test/harness/run-level.ts'), [directory], {
     cwd: root,
     execArgv: ['--import', 'tsx'],

@@ -4,16 +4,24 @@ import { join } from 'node:path'
 import { isInstalled, root, run } from './run.mjs'
 
 /**
- * What the tests and the demo run beside Node.
- * `proof`: the program (or file) that shows the package is there. `unit`: the service it would start at boot.
+ * @typedef {object} Server what the tests or the demo run beside Node
+ * @property {string} proof the program (or file) that shows that the package is there
+ * @property {string} package
+ * @property {string} [unit] the service that the package would start at boot
+ * @property {boolean} [testsOnly]
  */
+
+/** @type {readonly Server[]} */
 const servers = [
   { proof: 'haproxy', package: 'haproxy', unit: 'haproxy' },
   { proof: 'java', package: 'default-jre-headless' },
   { proof: '/usr/share/java/zookeeper.jar', package: 'zookeeper' },
   { proof: 'mariadbd', package: 'mariadb-server', unit: 'mariadb' },
   { proof: 'redis-server', package: 'redis-server', unit: 'redis-server' },
-  { proof: 'openssl', package: 'openssl' },
+  { proof: 'openssl', package: 'openssl', testsOnly: true },
+  { proof: '/usr/lib/postgresql', package: 'postgresql', unit: 'postgresql', testsOnly: true },
+  { proof: 'rabbitmq-server', package: 'rabbitmq-server', unit: 'rabbitmq-server', testsOnly: true },
+  { proof: 'etcd', package: 'etcd-server', unit: 'etcd', testsOnly: true },
 ]
 
 /** The oldest Node that the sources, mocha and undici support. */
@@ -21,11 +29,12 @@ const oldestNode = [20, 19]
 
 /**
  * Installs what is missing, or says exactly what to install.
- * @param {{ servers: boolean }} needs whether real servers are needed beside the npm packages
+ * @param {'packages' | 'demo' | 'tests'} purpose `packages`: those of npm only
  * @returns {Promise<boolean>} whether everything is there now
  */
-export async function installPrerequisites(needs) {
-  return isNodeRecent() && (await installPackages()) && (!needs.servers || (await installServers()))
+export async function installPrerequisites(purpose) {
+  const needed = purpose === 'packages' ? [] : servers.filter(({ testsOnly }) => purpose === 'tests' || !testsOnly)
+  return isNodeRecent() && (await installPackages()) && (await installServers(needed))
 }
 
 function isNodeRecent() {
@@ -58,8 +67,9 @@ function arePackagesCurrent() {
 /** @param {string} path @returns {Record<string, { version?: string, optional?: boolean }>} */
 const readLock = (path) => JSON.parse(readFileSync(path, 'utf8')).packages
 
-async function installServers() {
-  const missing = servers.filter(({ proof }) => !isInstalled(proof))
+/** @param {readonly Server[]} needed */
+async function installServers(needed) {
+  const missing = needed.filter(({ proof }) => !isInstalled(proof))
   if (missing.length === 0) return true
   const packages = missing.map((server) => server.package)
   const asRoot = isInstalled('apt-get') ? await rootCommand() : undefined
@@ -69,7 +79,7 @@ async function installServers() {
     const [command, ...args] = [...asRoot, 'sh', '-c', aptScript, 'apt', units.join(' '), ...packages]
     await run(command, args)
   }
-  const absent = servers.filter(({ proof }) => !isInstalled(proof))
+  const absent = needed.filter(({ proof }) => !isInstalled(proof))
   if (absent.length > 0) console.error(instructions(absent, asRoot !== undefined))
   return absent.length === 0
 }
@@ -102,7 +112,7 @@ apt-get install --yes --no-install-recommends "$@"
 if [ -n "$units" ] && [ -d /run/systemd/system ]; then systemctl disable --now $units; fi
 `
 
-/** @param {readonly { proof: string, package: string }[]} absent @param {boolean} tried */
+/** @param {readonly Server[]} absent @param {boolean} tried */
 function instructions(absent, tried) {
   const names = absent.map((server) => server.package).join(' ')
   return [

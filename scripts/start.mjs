@@ -3,7 +3,7 @@ import { build } from './build.mjs'
 import { installPrerequisites } from './prerequisites.mjs'
 
 async function start() {
-  if (!(await installPrerequisites({ servers: true })) || !(await build())) return 1
+  if (!(await installPrerequisites('demo')) || !(await build())) return 1
   const { register } = await import('tsx/esm/api')
   register()
   const { main } = await import('../demo/main.ts')

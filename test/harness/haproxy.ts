@@ -145,9 +145,10 @@ export interface LoadReport {
 
 /**
  * A light, steady load: half of the clients keep their connection, half open one per request. Runs until stopped, and for
- * at most `maxRequests`.
+ * at most `maxMs`, so that a test that fails before it stops its load still ends.
  */
-export function startLoad(port: number, { clients = 4, maxRequests = 50_000, path = '/' } = {}) {
+export function startLoad(port: number, { clients = 4, maxMs = 15_000, path = '/' } = {}) {
+  const end = performance.now() + maxMs
   const agents: Agent[] = []
   const failures: Record<string, number> = {}
   let requests = 0
@@ -156,7 +157,7 @@ export function startLoad(port: number, { clients = 4, maxRequests = 50_000, pat
     failures[kind] = (failures[kind] ?? 0) + 1
   }
   const client = async (agent: Agent | undefined) => {
-    while (!stopped && requests < maxRequests) {
+    while (!stopped && performance.now() < end) {
       requests += 1
       const kind = agent === undefined ? 'fresh' : 'kept'
       try {
