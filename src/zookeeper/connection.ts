@@ -1,17 +1,14 @@
 import ConnectionManager, { type Callback, type Packet } from 'node-zookeeper-client/lib/ConnectionManager.js'
 import jute, { type Request } from 'node-zookeeper-client/lib/jute/index.js'
 import { createBackoff } from '../core/backoff.ts'
-import type { Clock } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
-import type { ClientListener } from './client-listener.ts'
 import { type AttemptFailure, ConnectSchedule } from './connect-schedule.ts'
+import type { ConnectionOptions } from './connection-options.ts'
 import { formatServer, type Server } from './connection-string.ts'
-import type { Dial } from './dial.ts'
 import { AUTH_FAILED, CONNECTION_LOSS, meaningOf } from './error-codes.ts'
 import { Link, type LinkEnd } from './link.ts'
 import { type ReplyHeader, readReplyHeader } from './reply-header.ts'
 import { chunkWatches } from './set-watches.ts'
-import type { WatchedPaths } from './watch-table.ts'
 
 const { STATES } = ConnectionManager
 
@@ -22,25 +19,6 @@ const FIRST_XID = 1
 const MAX_XID = 0x7fff_ffff
 
 const PING = new jute.Request(new jute.protocol.RequestHeader(jute.XID_PING, jute.OP_CODES.PING), null).toBuffer()
-
-export interface ConnectionListener extends ClientListener {
-  onNotification(type: number, path: string): void
-  /** The watches to set again on a new connection. */
-  watchedPaths(): WatchedPaths
-}
-
-export interface ConnectionOptions {
-  /** Tried in this order. */
-  readonly servers: readonly Server[]
-  readonly sessionTimeoutMs: number
-  /** `user:password`. */
-  readonly digest: string | undefined
-  readonly dial: Dial
-  readonly clock: Clock
-  /** Spreads the waits between attempts. */
-  readonly random: () => number
-  readonly listener: ConnectionListener
-}
 
 /**
  * The package's connection manager, made fit for a daemon. The package keeps the queue of requests, matches the
@@ -105,7 +83,16 @@ export class Connection extends ConnectionManager {
       return
     }
     if (this.xid > MAX_XID) this.xid = FIRST_XID
+    this.#gatherWrites()
     super.queue(request, callback)
+  }
+
+  /** Requests made in one go leave in one system call: with thousands of reads that saves half of their cost. */
+  #gatherWrites(): void {
+    const socket = this.#link?.socket
+    if (socket === undefined || socket.writableCorked > 0) return
+    socket.cork()
+    queueMicrotask(() => socket.uncork())
   }
 
   /**

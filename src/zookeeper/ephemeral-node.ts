@@ -21,6 +21,11 @@ export interface OwnNodeOptions {
   readonly id: string
   /** Asks for another reconcile: the znode vanished or was changed, or ZooKeeper can be reached again. */
   readonly onDisturbed: () => void
+  /**
+   * The connection is back and so is the session: the znode is there unless somebody removed it meanwhile, so a look at
+   * it need not be now. Default: `onDisturbed`.
+   */
+  readonly onResumed?: () => void
 }
 
 /** A znode that we hold, or held in an earlier session. */
@@ -67,13 +72,15 @@ class EphemeralNode implements OwnNode {
   /** Whether a former process may have left a persistent znode of ours, which nothing but its data tells. */
   #leftoverPossible = true
 
-  constructor({ session, log, id, onDisturbed }: OwnNodeOptions) {
+  constructor({ session, log, id, onDisturbed, onResumed = onDisturbed }: OwnNodeOptions) {
     this.#session = session
     this.#log = log.child({ id })
     this.#onDisturbed = onDisturbed
     this.#claims = claimsOf(session)
     this.#unsubscribe = session.subscribe(({ status }) => {
-      if (status === 'connected' && this.#busy) onDisturbed()
+      if (status !== 'connected' || !this.#busy) return
+      if (this.path === undefined) onDisturbed()
+      else onResumed()
     })
   }
 

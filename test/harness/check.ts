@@ -31,7 +31,7 @@ export async function prepareCheck(
   return {
     check,
     async verdict(signal = new AbortController().signal) {
-      const run = await runCheck(check, timeoutMs, systemClock, signal)
+      const run = await runCheck(check, check.deadlineMs ?? timeoutMs, systemClock, signal)
       if (run.kind === 'stopped') return 'stopped'
       return run.result.ok ? 'pass' : run.result.reason
     },

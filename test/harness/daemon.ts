@@ -173,6 +173,9 @@ function withAdmin(config: DaemonConfig, port: number): { readonly text: string;
   const found: unknown = typeof config === 'string' && !/^admin:/m.test(config) ? {} : parse(text)
   const admin = (found as { readonly admin?: { readonly port?: number } }).admin
   if (admin?.port !== undefined) return { text, port: admin.port }
+  // BlaBlaCar's files name the port so.
+  const apiPort = typeof config === 'string' ? /^apiPort: *(\d+)/m.exec(config)?.[1] : undefined
+  if (apiPort !== undefined) return { text, port: Number(apiPort) }
   const added = { admin: { host: '127.0.0.1', port } }
   if (typeof config === 'string') return { text: `${text}\nadmin: ${JSON.stringify(added.admin)}\n`, port }
   return { text: JSON.stringify({ ...config, ...added }, null, 2), port }

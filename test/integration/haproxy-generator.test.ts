@@ -348,7 +348,7 @@ describe('haproxy generator, managed', () => {
       driver.configure(web('a', 'b'))
       await shows(server('a'), server('b'))
       await eventually(async () => assert.match(await config(), /server b_127/))
-      assert.equal(driver.generator.state()['file_error'], null)
+      await eventually(() => assert.equal(driver.generator.state()['file_error'], null))
       assert.deepEqual((await load.stop()).failures, {})
     } finally {
       await taken.stop()
@@ -366,7 +366,7 @@ describe('haproxy generator, managed', () => {
       const failed = () => driver.reloads('failed')
       await eventually(async () => assert.equal(await failed(), 1), 10_000)
       await eventually(async () => assert.equal(await config(), good))
-      assert.match(String(driver.generator.state()['file_error']), /serves on as before/)
+      await eventually(() => assert.match(String(driver.generator.state()['file_error']), /serves on as before/))
       await serves('a')
     } finally {
       await taken.stop()

@@ -32,7 +32,7 @@ export class RunningMemory {
   /** What an earlier synapse started this worker with; undefined when it did not. */
   structureOf({ worker }: WorkerLink): ReadonlyMap<string, string> | undefined {
     const isIt = ({ pid, startedAt }: Identity) => pid === worker?.pid && startedAt === worker.startedAt
-    return undefined
+    return this.#found?.workers.some(isIt) ? this.#found.structure : undefined
   }
 
   /** Writes what runs now, if other workers run than the last time. A failure costs a reload at the next start, no more. */
