@@ -45,6 +45,7 @@ function decodeChild(
     onBad(name, decoded.reason)
     return undefined
   }
+  if (decoded.unavailable) return undefined
   const sequence = sequenceOf(name)
   return sequence === undefined ? decoded.instance : { ...decoded.instance, sequence }
 }

@@ -31,6 +31,18 @@ describe('createInstanceDecoder()', () => {
     assert.deepEqual(bad, ['bad_1: not JSON', 'bad_3: host is missing or not a host name or address'])
   })
 
+  it('leaves out what registers as not available, without calling it bad', () => {
+    const decode = createInstanceDecoder({ method: 'nerve' }, () => assert.fail('it is not bad'))
+    const children = [
+      child('a_1', { available: false, host: 'h', port: 1 }),
+      child('b_2', { available: true, host: 'h', port: 2 }),
+    ]
+    assert.deepEqual(
+      decode(children).map(({ port }) => port),
+      [2],
+    )
+  })
+
   it('decodes a child again only when its data was read again', () => {
     const decode = createInstanceDecoder({ method: 'nerve' }, () => {})
     const same = child('a_1', { host: 'h', port: 1 })
