@@ -39,7 +39,9 @@ async function main(args: readonly string[]): Promise<number> {
     return 0
   }
   if (values.compare) {
-    const runs = await Promise.all(positionals.map(async (file) => JSON.parse(await readFile(file, 'utf8')) as RunResult))
+    const runs = await Promise.all(
+      positionals.map(async (file) => JSON.parse(await readFile(file, 'utf8')) as RunResult),
+    )
     console.log(comparisonTable(runs))
     return 0
   }
@@ -53,7 +55,9 @@ async function main(args: readonly string[]): Promise<number> {
   const runs: RunResult[] = []
   for (const subject of subjects) runs.push(await measure(subject, chosen, values.quick))
   if (runs.length > 1) console.log(comparisonTable(runs))
-  return runs.some(({ results }) => results.some(({ measures }) => measures.some((one) => missed(one).length > 0))) ? 1 : 0
+  return runs.some(({ results }) => results.some(({ measures }) => measures.some((one) => missed(one).length > 0)))
+    ? 1
+    : 0
 }
 
 async function readSubject(file: string, profileDirectory?: string): Promise<Subject> {

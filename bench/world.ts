@@ -54,9 +54,14 @@ export class World {
     this.#log(text)
   }
 
-  /** A service below its own znode, on a free port. */
-  async service(name: string, options: Partial<BenchService> = {}): Promise<BenchService> {
-    return { name, path: `/services/${name}`, port: await freePort(), backend: [], serverOptions: '', ...options }
+  /** A service below a znode of its own, which is there then, and on a free port. */
+  async service(
+    name: string,
+    { backend = [], serverOptions = '' }: Partial<Pick<BenchService, 'backend' | 'serverOptions'>> = {},
+  ): Promise<BenchService> {
+    const path = `/services/${name}`
+    await this.registry.ensurePath(path)
+    return { name, path, port: await freePort(), backend, serverOptions }
   }
 
   /** Starts the subject and returns at once. */

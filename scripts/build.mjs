@@ -1,6 +1,5 @@
 // Bundles the daemons and the command into dist/: one small start file each, libraries that few configurations need in
 // chunks of their own, so that an idle nerve does not load mysql2. One file for all would cost three times the memory.
-import { existsSync } from 'node:fs'
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -49,7 +48,7 @@ async function bundle() {
   const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
   const result = await esbuild({
     absWorkingDir: root,
-    entryPoints: Object.fromEntries(Object.entries(entryPoints).filter(([, path]) => existsSync(join(root, path)))),
+    entryPoints,
     outdir: dist,
     chunkNames: 'chunks/[name]-[hash]',
     bundle: true,

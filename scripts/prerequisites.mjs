@@ -1,6 +1,7 @@
 // Installs what the tests and the demo need and this machine lacks: npm packages, and real servers from Debian or Ubuntu.
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { installNewerHaproxy } from './newer-haproxy.mjs'
 import { isInstalled, root, run } from './run.mjs'
 
 /**
@@ -34,7 +35,8 @@ const oldestNode = [20, 19]
  */
 export async function installPrerequisites(purpose) {
   const needed = purpose === 'packages' ? [] : servers.filter(({ testsOnly }) => purpose === 'tests' || !testsOnly)
-  return isNodeRecent() && (await installPackages()) && (await installServers(needed))
+  if (!isNodeRecent() || !(await installPackages()) || !(await installServers(needed))) return false
+  return purpose !== 'tests' || (await installNewerHaproxy())
 }
 
 function isNodeRecent() {

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import { now } from '../time.ts'
+import { now, sleep } from '../time.ts'
 
 /** A server as HAProxy tells of it. Read by code of our own: what is measured must not measure itself. */
 export interface ServerRow {
@@ -70,6 +70,15 @@ export class Stats {
     const rows = (await this.ask('show stat -1 2 -1')).split('\n')
     const column = (rows[0] ?? '').split(',').indexOf('act')
     return rows.slice(1).reduce((sum, row) => sum + Number(row.split(',')[column] ?? 0), 0)
+  }
+
+  /** Waits until so many servers are active. */
+  async untilActive(expected: number, deadlineMs = 120_000): Promise<void> {
+    const end = now() + deadlineMs
+    for (let active = await this.active(); active !== expected; active = await this.active()) {
+      if (now() > end) throw new Error(`${active} servers are active instead of ${expected}`)
+      await sleep(10)
+    }
   }
 
   async pid(): Promise<number> {

@@ -16,6 +16,8 @@ const DEADLINE_MS = 10_000
 export class HttpConnection {
   /** Whether an earlier request was answered on it. */
   reused = false
+  /** Whether it may carry another request. */
+  open = true
   readonly #socket: Socket
   readonly #onClose: () => void
   #exchange: Exchange | undefined
@@ -62,7 +64,10 @@ export class HttpConnection {
     const status = Number(this.#text.slice(9, 12))
     const closes = this.#exchange.kind === 'fresh' || /\r\nconnection: close/i.test(this.#text)
     this.reused = true
-    if (closes) this.#socket.end()
+    if (closes) {
+      this.open = false
+      this.#socket.end()
+    }
     this.#settle({ status })
   }
 

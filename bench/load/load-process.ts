@@ -24,6 +24,8 @@ export interface LoadReport {
    * another connection (RFC 9110 9.2.2), and so do we, once.
    */
   readonly resent: number
+  /** Longest time that the load itself did not get the processor, ms: above some tens, the machine is too busy to judge. */
+  readonly stallMs: number
   /** From when a request was due to its answer, ms. */
   readonly latency: { readonly p50: number; readonly p99: number; readonly p999: number; readonly max: number }
 }
@@ -47,6 +49,8 @@ class Load {
   #sentFresh = 0
   #resent = 0
   #stoppedAt = 0
+  #tickedAt = now()
+  #stallMs = 0
 
   constructor(options: LoadOptions) {
     this.#options = options
@@ -69,6 +73,7 @@ class Load {
       seconds: ((this.#stoppedAt || now()) - this.#started) / 1000,
       failures: Object.fromEntries(this.#failures),
       resent: this.#resent,
+      stallMs: this.#stallMs,
       latency:
         this.#latency.count === 0
           ? { p50: 0, p99: 0, p999: 0, max: 0 }
@@ -78,6 +83,7 @@ class Load {
 
   #tick(): void {
     if (this.#stoppedAt !== 0) return
+    this.#stallMs = Math.max(this.#stallMs, now() - this.#tickedAt)
     const { keptRate, freshRate } = this.#options
     const seconds = (now() - this.#started) / 1000
     for (; this.#sentKept < seconds * keptRate; this.#sentKept++) {
@@ -86,6 +92,7 @@ class Load {
     for (; this.#sentFresh < seconds * freshRate; this.#sentFresh++) {
       this.#sendFresh(this.#path(this.#sentFresh), this.#started + (this.#sentFresh * 1000) / freshRate)
     }
+    this.#tickedAt = now()
     setTimeout(() => this.#tick(), 1)
   }
 
@@ -95,7 +102,10 @@ class Load {
   }
 
   #sendFresh(path: string, dueAt: number): void {
-    if (this.#fresh >= MAX_FRESH) return this.#fail('fresh: not sent, too many are open')
+    if (this.#fresh >= MAX_FRESH) {
+      this.#fail('fresh: not sent, too many are open')
+      return
+    }
     this.#fresh += 1
     this.#open += 1
     new HttpConnection(this.#options.port, () => {}).send({
@@ -152,7 +162,7 @@ class Load {
   }
 
   #release(connection: HttpConnection): void {
-    this.#idle.push(connection)
+    if (connection.open) this.#idle.push(connection)
     this.#waiting.shift()?.()
   }
 

@@ -1,3 +1,6 @@
 // Every scenario, in the order in which they run. To add one, write its file and list it here.
-export { propagation } from './propagation.ts'
 export { bulk } from './bulk.ts'
+export { churn } from './churn.ts'
+export { propagation } from './propagation.ts'
+export { reload } from './reload.ts'
+export { replace } from './replace.ts'

@@ -1,11 +1,11 @@
 import type { Stats } from '../haproxy/stats.ts'
 import { isMaint, isReady, type ServerRow } from '../haproxy/stats.ts'
+import { verifyFile } from '../haproxy/verify-file.ts'
 import { failed, Load } from '../load/load.ts'
 import { distribution, type Measure, type Target, value } from '../measure.ts'
 import type { Registered } from '../registry.ts'
 import { sleep } from '../time.ts'
 import type { Scenario, World } from '../world.ts'
-import { verifyFile } from '../haproxy/verify-file.ts'
 
 /** Mean distance of isolated changes, ms. */
 const EVERY_MS = 200

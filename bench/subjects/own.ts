@@ -1,4 +1,5 @@
 import { join, resolve } from 'node:path'
+import { stringify } from 'yaml'
 import { startSynapse } from '../../test/harness/daemon.ts'
 import type { BenchService, Subject, SubjectInput } from './subject.ts'
 
@@ -10,14 +11,17 @@ export const ownSubject = (profileDirectory?: string): Subject => ({
   name: 'smartstack',
   async start(input) {
     const runDirectory = join(input.directory, 'haproxy')
-    const synapse = await startSynapse(config(input), { awaitReady: false, env: profiling(profileDirectory) })
+    const synapse = await startSynapse(stringify(config(input)), {
+      awaitReady: false,
+      env: profiling(profileDirectory),
+    })
     return {
       statsSocket: join(runDirectory, 'haproxy.sock'),
       configFile: join(runDirectory, 'haproxy.cfg'),
       pid: synapse.pid,
       metricsUrl: `${synapse.adminUrl}/metrics`,
       async reconfigure(services) {
-        await synapse.configure(config({ ...input, services }))
+        await synapse.configure(stringify(config({ ...input, services })))
         synapse.hup()
       },
       output: () => synapse.output,

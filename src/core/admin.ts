@@ -1,5 +1,7 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { type AdminAnswer, type AdminRoute, matchRoute, text, whyRefused } from './admin-routes.ts'
 import { messageOf, SmartStackError } from './errors.ts'
 import type { Logger } from './log.ts'
 import type { Metrics } from './metrics.ts'
@@ -10,7 +12,7 @@ import type { Task } from './tasks.ts'
 export type Readiness = { readonly ready: true } | { readonly ready: false; readonly reasons: readonly string[] }
 
 export interface AdminOptions {
-  /** Address to listen on. Keep it on loopback: the state names hosts and paths. */
+  /** Address to listen on; empty for all. Better on loopback: the state names hosts and paths. */
   readonly host: string
   /** 0 picks a free port; the log names it. */
   readonly port: number
@@ -21,16 +23,14 @@ export interface AdminOptions {
   readonly state: () => unknown
   /** The same for people. */
   readonly page: () => StatusPage
-}
-
-interface Answer {
-  readonly status: number
-  readonly type: string
-  readonly body: string
+  /** What the daemon answers beside. Default: nothing. */
+  readonly routes?: (() => readonly AdminRoute[]) | undefined
+  /** Lets other machines use routes that change something: `Authorization: Bearer TOKEN`. Default: nobody but this one. */
+  readonly token?: string | undefined
 }
 
 /**
- * The admin server: `/livez`, `/readyz`, `/metrics`, `/state` and a status page at `/`.
+ * The admin server: `/livez`, `/readyz`, `/metrics`, `/state`, a status page at `/`, and the daemon's own routes.
  * @throws SmartStackError ADMIN_LISTEN from its task when the address cannot be listened on.
  */
 export function createAdminTask(options: AdminOptions): Task {
@@ -64,9 +64,25 @@ async function serve(options: AdminOptions, signal: AbortSignal): Promise<void> 
   server.closeAllConnections()
 }
 
-async function answer(options: AdminOptions, request: IncomingMessage): Promise<Answer> {
-  if (request.method !== 'GET' && request.method !== 'HEAD') return text(405, 'only GET here\n')
-  switch ((request.url ?? '/').split('?')[0]) {
+async function answer(options: AdminOptions, request: IncomingMessage): Promise<AdminAnswer> {
+  const [path = '/', query] = (request.url ?? '/').split('?')
+  const method = request.method ?? 'GET'
+  const match = matchRoute(options.routes?.() ?? [], method, path)
+  if (match.kind === 'found') {
+    const { route, parameters } = match
+    const { headers, socket } = request
+    const caller = { method, address: socket.remoteAddress, headers }
+    const refused = route.changes ? whyRefused(caller, tokenTest(options.token)) : undefined
+    if (refused !== undefined) return text(403, `${refused}\n`)
+    return route.answer({ parameters, query: new URLSearchParams(query) })
+  }
+  if (match.kind === 'other-method') return text(405, `only ${match.allowed.join(' and ')} here\n`)
+  if (method !== 'GET' && method !== 'HEAD') return text(405, 'only GET here\n')
+  return builtIn(options, path)
+}
+
+async function builtIn(options: AdminOptions, path: string): Promise<AdminAnswer> {
+  switch (path) {
     case '/livez':
       return text(200, 'ok\n')
     case '/readyz': {
@@ -80,15 +96,20 @@ async function answer(options: AdminOptions, request: IncomingMessage): Promise<
     case '/':
       return { status: 200, type: 'text/html; charset=utf-8', body: renderStatusPage(options.page()) }
     default:
-      return text(404, 'known are /, /livez, /readyz, /metrics and /state\n')
+      return text(404, `known are ${[...BUILT_IN, ...(options.routes?.() ?? []).map(({ path }) => path)].join(', ')}\n`)
   }
 }
 
-function text(status: number, body: string): Answer {
-  return { status, type: 'text/plain; charset=utf-8', body }
+const BUILT_IN = ['/', '/livez', '/readyz', '/metrics', '/state']
+
+/** Compares digests, so that the time it takes tells nothing of the token. */
+function tokenTest(token: string | undefined): ((given: string) => boolean) | undefined {
+  if (token === undefined) return undefined
+  const digest = (word: string) => createHash('sha256').update(word).digest()
+  return (given) => timingSafeEqual(digest(given), digest(token))
 }
 
-function send(response: ServerResponse, request: IncomingMessage, { status, type, body }: Answer): void {
+function send(response: ServerResponse, request: IncomingMessage, { status, type, body }: AdminAnswer): void {
   response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
   response.end(request.method === 'HEAD' ? undefined : body)
 }

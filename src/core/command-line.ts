@@ -20,7 +20,11 @@ export interface RunOptions {
   readonly lenient: boolean
   /** DEBUG is set: log everything, whatever the file says. */
   readonly debug: boolean
+  /** Wins over the file's level, unless `debug`. */
+  readonly logLevel?: LogLevel
 }
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
 /** The two daemons' command lines differ in name and in the instance id. */
 export interface Program {
@@ -36,7 +40,22 @@ const FLAGS = {
   lenient: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'v' },
+  // BlaBlaCar's letters (reference blablacar-yelp.md 1.1).
+  'log-level': { type: 'string', short: 'L' },
+  'print-version': { type: 'boolean', short: 'V' },
 } as const
+
+/** The levels of BlaBlaCar's daemons, as ours. */
+const LEVELS: Readonly<Record<string, LogLevel>> = {
+  fatal: 'error',
+  panic: 'error',
+  error: 'error',
+  warn: 'warn',
+  warning: 'warn',
+  info: 'info',
+  debug: 'debug',
+  trace: 'debug',
+}
 
 const INSTANCE_FLAGS = {
   'instance-id': { type: 'string', short: 'i' },
@@ -52,14 +71,19 @@ export function parseCommandLine(
 ): Command {
   const parsed = parseFlags(program, args)
   if (!parsed.ok) return misuse(program, parsed.reason)
-  const { flags } = parsed
+  const { flags, files } = parsed
   if (flags['help'] === true) return { kind: 'print', text: usage(program) }
-  if (flags['version'] === true) return { kind: 'print', text: `${program.name} ${program.version}\n` }
+  if (flags['version'] === true || flags['print-version'] === true)
+    return { kind: 'print', text: `${program.name} ${program.version}\n` }
   const prefix = program.name.toUpperCase()
-  const configFile = textOf(flags['config']) ?? textOf(environment[`${prefix}_CONFIG`])
+  const configFile = textOf(flags['config']) ?? textOf(files[0]) ?? textOf(environment[`${prefix}_CONFIG`])
   if (configFile === undefined) return misuse(program, `no configuration file: give -c FILE or set ${prefix}_CONFIG`)
   const checkConfig = flags['check-config'] === true || parseFlag(environment[`${prefix}_CHECK_CONFIG`])
   if (checkConfig === undefined) return misuse(program, `${prefix}_CHECK_CONFIG must be true or false`)
+  const wanted = textOf(flags['log-level'])
+  const logLevel = wanted === undefined ? undefined : LEVELS[wanted.toLowerCase()]
+  if (wanted !== undefined && logLevel === undefined)
+    return misuse(program, `unknown log level ${wanted}; known are ${Object.keys(LEVELS).join(', ')}`)
   const instanceId =
     textOf(flags['instance-id']) ?? textOf(flags['instance_id']) ?? textOf(environment['NERVE_INSTANCE_ID'])
   return {
@@ -70,6 +94,7 @@ export function parseCommandLine(
       lenient: flags['lenient'] === true,
       debug: environment['DEBUG'] !== undefined,
       ...(program.takesInstanceId ? { instanceId } : {}),
+      ...(logLevel === undefined ? {} : { logLevel }),
     },
   }
 }
@@ -79,11 +104,21 @@ type Flags = Readonly<Record<string, string | boolean | undefined>>
 function parseFlags(
   { takesInstanceId }: Program,
   args: readonly string[],
-): { readonly ok: true; readonly flags: Flags } | { readonly ok: false; readonly reason: string } {
+):
+  | { readonly ok: true; readonly flags: Flags; readonly files: readonly string[] }
+  | { readonly ok: false; readonly reason: string } {
   try {
     const options = takesInstanceId ? { ...FLAGS, ...INSTANCE_FLAGS } : FLAGS
-    const { values } = parseArgs({ args: [...args], options, strict: true, allowPositionals: false })
-    return { ok: true, flags: values }
+    const { values: flags, positionals: files } = parseArgs({
+      args: [...args],
+      options,
+      strict: true,
+      allowPositionals: true,
+    })
+    // BlaBlaCar's daemons take the file without a flag.
+    const surplus = flags.config === undefined ? files[1] : files[0]
+    if (surplus !== undefined) return { ok: false, reason: `Unexpected argument '${surplus}'` }
+    return { ok: true, flags, files }
   } catch (error) {
     // parseArgs adds advice about "--" that does not help here; its first sentence says what is wrong.
     return { ok: false, reason: messageOf(error).replace(/\. .*$/s, '') }
@@ -108,9 +143,10 @@ function usage({ name, summary, takesInstanceId }: Program): string {
   const prefix = name.toUpperCase()
   const instance = takesInstanceId ? '[-i ID] ' : ''
   const rows = [
-    ['-c, --config FILE', `the configuration, YAML or JSON (${prefix}_CONFIG)`],
+    ['-c, --config FILE', `the configuration, YAML or JSON (${prefix}_CONFIG); -c may be left out`],
     ...(takesInstanceId ? [['-i, --instance-id ID', `wins over instance_id of the file (${prefix}_INSTANCE_ID)`]] : []),
     ['-k, --check-config', `check the configuration, connect nowhere, and exit (${prefix}_CHECK_CONFIG)`],
+    ['-L, --log-level LEVEL', 'error, warn, info or debug; wins over the file'],
     ['    --lenient', 'unknown keys of the configuration are warnings, not errors'],
     ['-h, --help', 'print this'],
     ['-v, --version', 'print the version'],

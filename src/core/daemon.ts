@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { createAdminTask, type Readiness } from './admin.ts'
+import type { AdminRoute } from './admin-routes.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { type Program, parseCommandLine, type RunOptions } from './command-line.ts'
 import { ConfigError } from './config/config-error.ts'
@@ -37,7 +38,7 @@ export interface Host {
 export interface CommonConfig {
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
   /** undefined: no admin server. */
-  readonly admin: { readonly host: string; readonly port: number } | undefined
+  readonly admin: { readonly host: string; readonly port: number; readonly token?: string | undefined } | undefined
 }
 
 export interface DaemonContext {
@@ -58,13 +59,15 @@ export interface Daemon<Config> {
   readonly tasks: readonly Task[]
   /** Makes an edited configuration the truth, or rejects and changes nothing. */
   apply(config: Config): Promise<void>
-  /** The orderly part of a stop, while the admin server still answers. */
-  stop(): Promise<void>
+  /** The orderly part of a stop, while the admin server still answers. `failure`: why, when nobody asked for it. */
+  stop(failure?: { readonly error: unknown }): Promise<void>
   /** Lets go of sessions and the like, when all tasks have ended. */
   close(): Promise<void>
   readiness(): Readiness
   state(): unknown
   page(): StatusPage
+  /** What the admin server answers beside. Default: nothing. */
+  routes?(): readonly AdminRoute[]
 }
 
 export interface DaemonType<Config extends CommonConfig> {
@@ -84,7 +87,7 @@ export async function runDaemon<Config extends CommonConfig>(type: DaemonType<Co
   const { options } = command
   try {
     const loaded = await type.load(options, host.environment)
-    const level = options.debug ? 'debug' : loaded.config.logLevel
+    const level = options.debug ? 'debug' : (options.logLevel ?? loaded.config.logLevel)
     const log = await createLogger({ name: type.program.name, level, pretty: host.isTerminal })
     if (options.checkConfig) return await checkOnly(type, loaded, options.configFile, log, host)
     return await live(type, options, loaded, log, host)
@@ -155,7 +158,7 @@ async function live<Config extends CommonConfig>(
   if (!stop.signal.aborted) await once(stop.signal, 'abort')
   if (failure !== undefined)
     log.error('stopping after a failure', { reason: messageOf(failure.error), error: failure.error })
-  await daemon.stop()
+  await daemon.stop(failure)
   group.abort()
   await running
   await daemon.close()
@@ -170,8 +173,8 @@ function adminTasks<Config extends CommonConfig>(
   metrics: Metrics,
 ): Task[] {
   if (admin === undefined) return []
-  const { readiness, state, page } = daemon
-  return [createAdminTask({ ...admin, log, metrics, readiness, state, page })]
+  const { readiness, state, page, routes } = daemon
+  return [createAdminTask({ ...admin, log, metrics, readiness, state, page, routes })]
 }
 
 function listen(host: Host, log: Logger, stop: AbortController, reload: () => void): void {

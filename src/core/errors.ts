@@ -9,6 +9,7 @@ export type ErrorCode =
   | 'HAPROXY_RELOAD'
   | 'HAPROXY_SOCKET'
   | 'INTERNAL'
+  | 'REGISTRY'
   | 'STATE_FILE'
   | 'TASK_ENDED'
 

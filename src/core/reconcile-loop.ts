@@ -3,14 +3,17 @@ import { type Clock, pause } from './clock.ts'
 
 export interface ReconcileResult {
   /** Ask for another pass after this many ms even if nothing triggers it. Default: the loop's `resyncMs`. */
-  readonly requeueAfterMs?: number
+  readonly requeueAfterMs?: number | undefined
 }
 
 export interface ReconcileLoopOptions {
   readonly clock: Clock
   /** Waits after failed passes. */
   readonly backoff: Backoff
-  /** Least ms between the starts of two passes: the first trigger runs at once, followers within this time are merged. */
+  /**
+   * Least ms between the starts of two passes: the first trigger runs at once, followers within this time are merged. Only
+   * a pass that was triggered makes others wait; one of the loop's own accord never delays what a trigger asks for.
+   */
   readonly settleMs: number
   /** Longest ms without a pass; repairs what nobody told us of. */
   readonly resyncMs: number
@@ -18,6 +21,9 @@ export interface ReconcileLoopOptions {
   readonly reconcile: (signal: AbortSignal) => Promise<ReconcileResult>
   readonly onError: (error: unknown, retryInMs: number) => void
 }
+
+/** Without a reason of our own each wake-up would make an exception with a stack, which costs more than the rest of it. */
+const WOKEN = 'woken'
 
 /**
  * Runs reconcile passes one at a time, for ever: at start, after a trigger, after a failure (with back-off), when asked
@@ -46,6 +52,7 @@ export class ReconcileLoop {
       await this.#waitForTrigger(waitMs, signal)
       if (signal.aborted) return
       const started = clock.now()
+      const triggered = this.#dirty
       this.#dirty = false // before the pass: a trigger during it asks for another
       try {
         waitMs = (await reconcile(signal)).requeueAfterMs ?? resyncMs
@@ -55,14 +62,16 @@ export class ReconcileLoop {
         waitMs = backoff.next()
         onError(error, waitMs)
       }
-      await pause(clock, settleMs - (clock.now() - started), signal)
+      const settleLeftMs = settleMs - (clock.now() - started)
+      if (triggered) await pause(clock, settleLeftMs, signal)
+      else waitMs = Math.max(waitMs, settleLeftMs)
     }
   }
 
   async #waitForTrigger(ms: number, signal: AbortSignal): Promise<void> {
     if (this.#dirty || ms <= 0) return
     const woken = new AbortController()
-    const wake = () => woken.abort()
+    const wake = () => woken.abort(WOKEN)
     this.#wake = wake
     signal.addEventListener('abort', wake, { once: true })
     await pause(this.#options.clock, ms, woken.signal)

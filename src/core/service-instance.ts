@@ -27,10 +27,17 @@ export interface InstancePayload {
   readonly weight?: number | undefined
   readonly haproxyServerOptions?: Json | undefined
   readonly labels?: Readonly<Record<string, Json>> | undefined
+  /** Given: the payload is written as BlaBlaCar's nerve does. */
+  readonly available?: boolean
+  readonly unavailableReason?: string
 }
 
-/** Compact JSON: host, port, name, then weight, haproxy_server_options and labels if given. */
+/**
+ * Compact JSON: host, port, name, then weight, haproxy_server_options and labels if given. With `available` it is the one
+ * of BlaBlaCar's nerve (reference blablacar-yelp.md 1.7): see there.
+ */
 export function encodePayload(payload: InstancePayload): string {
+  if (payload.available !== undefined) return encodeAvailability(payload)
   return JSON.stringify({
     host: payload.host,
     port: payload.port,
@@ -41,9 +48,44 @@ export function encodePayload(payload: InstancePayload): string {
   })
 }
 
+/** Keys in the order of Go's struct, left out where Go's `omitempty` leaves them out; the labels sorted, as Go does. */
+function encodeAvailability(payload: InstancePayload): string {
+  const { available, unavailableReason, host, port, name, haproxyServerOptions, weight, labels } = payload
+  const entries = Object.entries({
+    available,
+    unavailable_reason: unavailableReason || undefined,
+    host,
+    port: Number(port),
+    name,
+    haproxy_server_options: haproxyServerOptions || undefined,
+    weight: weight ?? 0,
+  })
+  const sorted = Object.entries(labels ?? {}).sort(([a], [b]) => (a < b ? -1 : 1))
+  const members = entries.filter(([, value]) => value !== undefined).map(encodeMember)
+  if (sorted.length > 0) members.push(`"labels":{${sorted.map(encodeMember).join(',')}}`)
+  return escapeAsGo(`{${members.join(',')}}`)
+}
+
+/** Objects of JavaScript put keys that are numbers first; text keeps the order. */
+const encodeMember = ([key, value]: readonly [string, unknown]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`
+
+/** Go's encoder keeps JSON harmless inside HTML and JavaScript, and knows no short form of two control characters. */
+function escapeAsGo(json: string): string {
+  return json
+    .replaceAll(/[<>&\u2028\u2029]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    .replaceAll(/\\(?:\\|b|f)/g, (short) => GO_ESCAPES[short] ?? short)
+}
+
+const GO_ESCAPES: Readonly<Record<string, string>> = { '\\b': '\\u0008', '\\f': '\\u000c' }
+
 /** A registration that could be read, or why not: one bad znode is named and left out, it never stops the others. */
 export type DecodedInstance =
-  | { readonly ok: true; readonly instance: ServiceInstance }
+  | {
+      readonly ok: true
+      readonly instance: ServiceInstance
+      /** The registration says `available: false` (BlaBlaCar's nerve): it is there, but not to be used. */
+      readonly unavailable?: true
+    }
   | { readonly ok: false; readonly reason: string }
 
 /** Reads nerve's JSON. Unknown keys are ignored, so newer nerves may add some. */
@@ -55,7 +97,7 @@ export function decodePayload(json: string): DecodedInstance {
     return { ok: false, reason: 'not JSON' }
   }
   if (!isRecord(value)) return { ok: false, reason: 'not a JSON object' }
-  const { host, port, name, weight, haproxy_server_options: options, labels } = value
+  const { host, port, name, weight, haproxy_server_options: options, labels, available } = value
   if (typeof host !== 'string' || !HOST.test(host))
     return { ok: false, reason: 'host is missing or not a host name or address' }
   const portNumber = decodePort(port)
@@ -65,6 +107,7 @@ export function decodePayload(json: string): DecodedInstance {
   if (name && !NAME.test(name)) return { ok: false, reason: 'name has characters that HAProxy does not allow' }
   return {
     ok: true,
+    ...(available === false ? { unavailable: true } : {}),
     instance: {
       name: name ?? '',
       host,

@@ -24,6 +24,8 @@ export interface CheckRunnerOptions {
   readonly intervalMs: number
   /** Hard limit of a run, unless the check has a `deadlineMs` of its own. */
   readonly timeoutMs: number
+  /** Limit of a whole run, whatever the check allows itself. Default: none. */
+  readonly deadlineMs?: number | undefined
   readonly clock: Clock
   readonly random: () => number
   readonly metrics: Metrics
@@ -37,14 +39,15 @@ export interface CheckRunnerOptions {
  * Does not close the check. Rejects only when `onResult` throws.
  */
 export function createCheckRunner(options: CheckRunnerOptions): Task {
-  const { name, check, intervalMs, timeoutMs, clock, random, onResult } = options
+  const { name, check, intervalMs, timeoutMs, deadlineMs, clock, random, onResult } = options
+  const limitMs = Math.min(check.deadlineMs ?? timeoutMs, deadlineMs ?? Number.POSITIVE_INFINITY)
   const metrics = createRunMetrics(options)
 
   /** One verdict, or undefined when stopped. */
   const verdict = async (signal: AbortSignal): Promise<CheckResult | undefined> => {
     for (let unfair = 0; ; unfair++) {
       const started = clock.now()
-      const run = await runCheck(check, timeoutMs, clock, signal)
+      const run = await runCheck(check, limitMs, clock, signal)
       if (run.kind === 'stopped') return undefined
       metrics.duration.observe((clock.now() - started) / 1000)
       if (run.kind === 'judged' || unfair === MAX_UNFAIR_RUNS) {
@@ -83,11 +86,11 @@ export type CheckRun =
   | { readonly kind: 'unfair'; readonly result: CheckResult }
   | { readonly kind: 'stopped' }
 
-/** Runs a check once, within its deadline. Never rejects. */
-export async function runCheck(check: Check, timeoutMs: number, clock: Clock, signal: AbortSignal): Promise<CheckRun> {
+/** Runs a check once, within `limitMs`. Never rejects. */
+export async function runCheck(check: Check, limitMs: number, clock: Clock, signal: AbortSignal): Promise<CheckRun> {
   try {
     const waitingFor = () => check.waitingFor?.() ?? 'answer'
-    await within(clock, check.deadlineMs ?? timeoutMs, waitingFor, signal, (limit) => check.run(limit))
+    await within(clock, limitMs, waitingFor, signal, (limit) => check.run(limit))
     return { kind: 'judged', result: { ok: true } }
   } catch (error) {
     if (signal.aborted) return { kind: 'stopped' }

@@ -1,11 +1,10 @@
+import { readFile } from 'node:fs/promises'
 import * as z from 'zod'
 import {
-  type AdminConfig,
   admin,
   copyNames,
   loadTestConcurrency,
   logLevel,
-  type StatsdConfig,
   serviceConfDir,
   services,
   stateDirectory,
@@ -13,7 +12,9 @@ import {
 } from '../core/config/daemon-keys.ts'
 import { type Fingerprints, inputsOf } from '../core/config/input-files.ts'
 import { type ConfigDialect, type Loaded, type LoadOptions, loadConfig } from '../core/config/load.ts'
+import { phrase } from '../core/config/phrases.ts'
 import { optionsOf, pluginSchema } from '../core/config/plugin-options.ts'
+import { formatPath } from '../core/config/problems.ts'
 import {
   count,
   durationMs,
@@ -26,69 +27,21 @@ import {
 } from '../core/config/schema.ts'
 import { Registry } from '../core/registry.ts'
 import type { Json } from '../core/service-instance.ts'
+import { blablacarDialect, isBlablacar } from './blablacar/dialect.ts'
+import type { ReadOptions } from './blablacar/translate.ts'
 import type { CheckType } from './checks/check.ts'
 import * as checkTypes from './checks/index.ts'
+import type { CheckConfig, NerveConfig, PluginConfig, RateLimitingConfig, ServiceConfig } from './model.ts'
 import * as reporterTypes from './reporters/index.ts'
 import type { ReporterType } from './reporters/reporter.ts'
 
-/** nerve's configuration: Airbnb's keys and meanings, extended (reference airbnb.md 2.3 to 2.8). */
-export interface NerveConfig {
-  readonly instanceId: string
-  /** In the order of the files. */
-  readonly services: readonly ServiceConfig[]
-  readonly admin: AdminConfig
-  readonly logLevel: z.output<typeof logLevel>
-  /** How long to wait after de-registering before the sessions are closed. */
-  readonly drainMs: number
-  readonly stateDirectory?: string | undefined
-  /** File whose modification time says that nerve is alive. */
-  readonly heartbeatPath?: string | undefined
-  readonly statsd?: StatsdConfig | undefined
-}
-
-export interface ServiceConfig {
-  readonly name: string
-  /** Published, and the default target of checks. */
-  readonly host: string
-  readonly port: number
-  /** The port as the file has it: what is published keeps its type. */
-  readonly publishedPort: number | string
-  readonly checkIntervalMs: number
-  /** Run no checks; always healthy. */
-  readonly checkMocked: boolean
-  readonly checks: readonly CheckConfig[]
-  readonly rateLimiting?: RateLimitingConfig | undefined
-  readonly weight?: number | undefined
-  readonly haproxyServerOptions?: Json | undefined
-  readonly labels?: Readonly<Record<string, Json>> | undefined
-  readonly reporter: PluginConfig
-}
-
-export interface CheckConfig extends PluginConfig {
-  readonly name: string
-  readonly host: string
-  readonly port: number
-  readonly timeoutMs: number
-  readonly intervalMs: number
-  readonly rise: number
-  readonly fall: number
-}
-
-/** A plug-in's part: its type, its validated options, and fingerprints of the files these refer to. */
-export interface PluginConfig {
-  readonly type: string
-  readonly options: Readonly<Record<string, unknown>>
-  /** File to fingerprint, so that a changed password is a changed configuration. */
-  readonly inputs?: Readonly<Record<string, string>>
-}
-
-export interface RateLimitingConfig {
-  /** Changes per second. */
-  readonly averageRate: number
-  readonly maxBurst: number
-  /** Only count what would have been held back. */
-  readonly shadowMode: boolean
-}
+export type {
+  CheckConfig,
+  NerveConfig,
+  PluginConfig,
+  RateLimitingConfig,
+  ServiceConfig,
+} from './model.ts'
 
 const checkRegistry = new Registry<CheckType>('check type', checkTypes)
 const reporterRegistry = new Registry<ReporterType>('reporter type', reporterTypes)
@@ -112,9 +65,9 @@ const rateLimiting = z
     average_rate: z
       .number()
       .nonnegative()
-      .optional()
-      .describe('Changes per second in the long run. Default: no limit.'),
-    max_burst: z.number().min(1).optional().describe('Changes that may come at once. Default: no limit.'),
+      .nullish()
+      .describe('Changes per second in the long run; 0 lets none through. Default: no limit.'),
+    max_burst: z.number().min(1).nullish().describe('Changes that a quiet time saves up for. Default: no limit.'),
     shadow_mode: z
       .boolean()
       .default(true)
@@ -128,13 +81,13 @@ const rateLimiting = z
     }),
   )
   .optional()
-  .describe('Limits how often the registration may change. Checked, but not yet applied.')
+  .describe('Limits how often the registration may change. A change that is held back is made as soon as it may be.')
 
 const serviceKeys = {
   host: host.describe('Published address, and where checks go unless they say otherwise.'),
   port: portAsWritten.describe('Published port, with the type it is written with, and where checks go.'),
   checks: z
-    .array(pluginSchema(checkRegistry, { key: 'type', common: checkKeys }))
+    .array(pluginSchema(checkRegistry, { key: 'type', common: checkKeys }).meta({ id: 'check' }))
     .default([])
     .describe('All must pass for the service to be registered. Default: none, always registered.'),
   check_interval: durationMs.prefault(0.5).describe('Wait between two runs of a check. Default: 0.5 seconds.'),
@@ -147,6 +100,10 @@ const serviceKeys = {
     .optional()
     .describe('Published labels, for filters of watchers. Default: none.'),
   load_test_concurrency: loadTestConcurrency,
+  reporters: z
+    .array(pluginSchema(reporterRegistry, { key: 'type', common: {} }).meta({ id: 'reporter' }))
+    .default([])
+    .describe('Reporters beside the one of reporter_type, each with its own keys and its own retries. Default: none.'),
   name: ignoredKey('a service is named by its key or its file'),
   instance_id: ignoredKey('only the one at the top level counts'),
   max_repeated_report_failures: ignoredKey('registrations are retried for as long as it takes'),
@@ -210,11 +167,28 @@ export interface NerveLoadOptions extends Omit<LoadOptions, 'overrides'> {
 }
 
 /**
- * Reads and checks nerve's configuration.
+ * Reads and checks nerve's configuration, ours or BlaBlaCar's, which is told by its shape.
  * @throws ConfigError with all problems of all files.
  */
-export function loadNerveConfig({ instanceId, ...options }: NerveLoadOptions): Promise<Loaded<NerveConfig>> {
+export async function loadNerveConfig({ instanceId, ...options }: NerveLoadOptions): Promise<Loaded<NerveConfig>> {
+  const { file, environment } = options
+  const text = await readFile(file, 'utf8').catch(() => '') // that it cannot be read is told below
+  if (isBlablacar(file, text, environment)) {
+    return loadConfig(blablacarDialect(instanceId ?? environment['HOSTNAME'] ?? 'nerve', readOptions), options)
+  }
   return loadConfig(dialect, { ...options, overrides: instanceId === undefined ? {} : { instance_id: instanceId } })
+}
+
+/** The options of a check or reporter that another dialect was translated to. @throws Error that says what they forbid. */
+const readOptions: ReadOptions = (kind, { type, options }) => {
+  const plugin = kind === 'check' ? checkRegistry.get(type) : reporterRegistry.get(type)
+  const result = plugin.options.safeExtend({}).strict().safeParse(options, { error: phrase })
+  if (result.success) return result.data
+  const told = result.error.issues.map((issue) => {
+    const path = issue.code === 'unrecognized_keys' ? issue.keys : issue.path.map(String)
+    return `${formatPath(path)}: ${issue.message}`
+  })
+  throw new Error(told.join('; '))
 }
 
 function buildConfig(parsed: Parsed, serviceNames: readonly string[], fingerprints: Fingerprints): NerveConfig {
@@ -235,8 +209,7 @@ function buildConfig(parsed: Parsed, serviceNames: readonly string[], fingerprin
 
 function buildService(name: string, parsed: ParsedService, fingerprints: Fingerprints): ServiceConfig {
   const checks = parsed.checks as readonly ParsedCheck[]
-  const reporter = reporterRegistry.get(parsed.reporter_type ?? 'zookeeper')
-  const reporterOptions = optionsOf(reporter, parsed)
+  const further = parsed.reporters as readonly ({ readonly type: string } & Readonly<Record<string, unknown>>)[]
   return {
     name,
     host: parsed.host,
@@ -249,8 +222,20 @@ function buildService(name: string, parsed: ParsedService, fingerprints: Fingerp
     weight: parsed.weight,
     haproxyServerOptions: parsed.haproxy_server_options as Json | undefined,
     labels: parsed.labels as Readonly<Record<string, Json>> | undefined,
-    reporter: { type: reporter.type, options: reporterOptions, ...inputsOf(reporterOptions, fingerprints) },
+    reporters: [
+      buildReporter(parsed.reporter_type ?? 'zookeeper', parsed, fingerprints),
+      ...further.map((reporter) => buildReporter(reporter.type, reporter, fingerprints)),
+    ],
   }
+}
+
+function buildReporter(
+  type: string,
+  parsed: Readonly<Record<string, unknown>>,
+  fingerprints: Fingerprints,
+): PluginConfig {
+  const options = optionsOf(reporterRegistry.get(type), parsed)
+  return { type, options, ...inputsOf(options, fingerprints) }
 }
 
 function buildCheck(

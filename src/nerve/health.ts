@@ -1,9 +1,9 @@
 /** The outcome of one run of a check. */
 export type CheckResult = { readonly ok: true } | { readonly ok: false; readonly reason: string }
 
-/** What is known of one check. `unknown` until its first result. */
+/** What is known of one check. `unknown` until its first verdict: `successes` or `failures` say what it has in a row so far. */
 export type HealthState =
-  | { readonly status: 'unknown' }
+  | { readonly status: 'unknown'; readonly successes?: number; readonly failures?: number }
   | { readonly status: 'up'; readonly failures: number }
   | { readonly status: 'down'; readonly successes: number; readonly reason: string }
 
@@ -12,12 +12,19 @@ export interface Thresholds {
   readonly rise: number
   /** Failures in a row that bring an up check down. */
   readonly fall: number
+  /**
+   * What the first verdict takes: the first result, whatever rise and fall say (Airbnb's rule, reference airbnb.md 2.5; the
+   * default), or as many in a row as any later one (BlaBlaCar's rule, reference blablacar-yelp.md 1.5).
+   */
+  readonly firstVerdict?: 'first-result' | 'full-streak'
 }
 
-/** Takes one result. The first result decides at once, whatever rise and fall say (Airbnb's rule, reference airbnb.md 2.5). */
-export function step(state: HealthState, result: CheckResult, { rise, fall }: Thresholds): HealthState {
+/** Takes one result. */
+export function step(state: HealthState, result: CheckResult, thresholds: Thresholds): HealthState {
+  const { rise, fall } = thresholds
   switch (state.status) {
     case 'unknown':
+      if (thresholds.firstVerdict === 'full-streak') return firstStreak(state, result, thresholds)
       return result.ok ? { status: 'up', failures: 0 } : { status: 'down', successes: 0, reason: result.reason }
     case 'up': {
       if (result.ok) return { status: 'up', failures: 0 }
@@ -30,4 +37,15 @@ export function step(state: HealthState, result: CheckResult, { rise, fall }: Th
       return successes < rise ? { ...state, successes } : { status: 'up', failures: 0 }
     }
   }
+}
+
+function firstStreak(
+  { successes = 0, failures = 0 }: { readonly successes?: number; readonly failures?: number },
+  result: CheckResult,
+  { rise, fall }: Thresholds,
+): HealthState {
+  if (result.ok)
+    return successes + 1 < rise ? { status: 'unknown', successes: successes + 1 } : { status: 'up', failures: 0 }
+  if (failures + 1 < fall) return { status: 'unknown', failures: failures + 1 }
+  return { status: 'down', successes: 0, reason: result.reason }
 }

@@ -1,14 +1,19 @@
 import { pause } from '../core/clock.ts'
 import type { Daemon, DaemonContext, DaemonType, Host } from '../core/daemon.ts'
 import { runDaemon } from '../core/daemon.ts'
+import { createPingTask } from '../core/pings.ts'
 import { Registry } from '../core/registry.ts'
+import { Telemetry } from '../core/telemetry.ts'
 import { version } from '../core/version.ts'
 import { createSessionPool } from '../zookeeper/session-pool.ts'
+import { apiRoutes } from './blablacar/api.ts'
 import * as checkTypeList from './checks/index.ts'
 import { loadNerveConfig, type NerveConfig } from './config.ts'
+import type { NerveEvent } from './events.ts'
 import { createHeartbeatTask } from './heartbeat.ts'
 import * as reporterTypeList from './reporters/index.ts'
 import { stageServices } from './staging.ts'
+import { nerveMetrics } from './statsd-names.ts'
 import { type NerveStatus, nerveReadiness, nerveStatusPage } from './status.ts'
 import { Supervisor } from './supervisor.ts'
 
@@ -34,9 +39,12 @@ const nerve: DaemonType<NerveConfig> = {
 async function start(initial: NerveConfig, context: DaemonContext): Promise<Daemon<NerveConfig>> {
   let config = initial
   const { clock, log, configFile, rejectedEdit } = context
+  const telemetry = new Telemetry<NerveEvent>(context, (event) => nerveMetrics(event, version), initial.statsd)
+  const { onEvent } = telemetry
   const sessions = createSessionPool(context)
-  const supervisor = new Supervisor({ ...context, sessions, checkTypes, reporterTypes })
+  const supervisor = new Supervisor({ ...context, sessions, checkTypes, reporterTypes, onEvent, print: writeOut })
   await supervisor.apply(initial)
+  onEvent({ kind: 'configured' })
 
   const status = (): NerveStatus => ({
     instanceId: config.instanceId,
@@ -46,24 +54,41 @@ async function start(initial: NerveConfig, context: DaemonContext): Promise<Daem
     services: supervisor.state(),
     sessions: sessions.state(),
   })
+  const onPing = (service: string, ok: boolean) => onEvent({ kind: 'ping', service, ok })
+  const heartbeat = initial.heartbeatPath === undefined ? [] : [createHeartbeatTask(initial.heartbeatPath, clock, log)]
+  const routes = apiRoutes(version, () => supervisor.services())
   return {
-    tasks: initial.heartbeatPath === undefined ? [] : [createHeartbeatTask(initial.heartbeatPath, clock, log)],
+    tasks: [createPingTask(clock, () => supervisor.pings(), onPing), ...heartbeat],
     async apply(edited) {
       await supervisor.apply(edited)
       config = edited
+      telemetry.configure(edited.statsd)
+      onEvent({ kind: 'configured' })
     },
-    async stop() {
+    async stop(failure) {
+      telemetry.stopping(failure)
       const registered = supervisor.state().some((service) => service.registered)
       await supervisor.stop()
       if (!registered || config.drainMs === 0) return
       log.info('draining', { ms: config.drainMs })
       await pause(clock, config.drainMs, new AbortController().signal)
     },
-    close: () => sessions.close(),
+    async close() {
+      await sessions.close()
+      await telemetry.close()
+    },
     readiness: () => nerveReadiness(status()),
     state: status,
     page: () => nerveStatusPage(status()),
+    routes: () => routes,
   }
+}
+
+/** Standard output as reporters use it: one that is closed is an error of the reporter, not the end of nerve. */
+function writeOut(text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.stdout.write(text, (error) => (error ? reject(error) : resolve()))
+  })
 }
 
 const thisProcess: Host = {
@@ -79,5 +104,6 @@ const thisProcess: Host = {
 
 /** Runs nerve with the arguments and the environment of this process. Resolves with the exit status. */
 export function main(): Promise<number> {
+  process.stdout.on('error', () => {}) // whoever writes is told by the callback of the write
   return runDaemon(nerve, thisProcess)
 }

@@ -6,6 +6,8 @@ export interface ServiceMetrics {
   readonly registered: { set(value: number): void }
   readonly transitions: Readonly<Record<'up' | 'down', { inc(): void }>>
   readonly reports: Readonly<Record<'success' | 'failure', { inc(): void }>>
+  /** Changes that rate_limiting held back, or would have. */
+  readonly throttled: Readonly<Record<'enforced' | 'shadow', { inc(): void }>>
   /** Takes the gauges out when the service is gone; what was counted stays. */
   remove(): void
 }
@@ -18,9 +20,14 @@ export function createServiceMetrics(metrics: Metrics, service: string): Service
     'service',
     'result',
   ])
+  const throttled = metrics.counter(
+    'nerve_throttled_changes_total',
+    'Changes of a registration that rate_limiting held back; mode shadow: that it would have held back.',
+    ['service', 'mode'],
+  )
   up.set({ service }, 0)
   registered.set({ service }, 0)
-  const zero = (counter: typeof transitions | typeof reports, labels: Record<string, string>) => {
+  const zero = (counter: typeof transitions | typeof reports | typeof throttled, labels: Record<string, string>) => {
     const child = (counter as typeof transitions).labels(labels)
     child.inc(0)
     return { inc: () => child.inc() }
@@ -32,6 +39,10 @@ export function createServiceMetrics(metrics: Metrics, service: string): Service
     reports: {
       success: zero(reports, { service, result: 'success' }),
       failure: zero(reports, { service, result: 'failure' }),
+    },
+    throttled: {
+      enforced: zero(throttled, { service, mode: 'enforced' }),
+      shadow: zero(throttled, { service, mode: 'shadow' }),
     },
     remove() {
       up.remove({ service })

@@ -1,27 +1,22 @@
+import { once } from 'node:events'
 import { isDeepStrictEqual } from 'node:util'
-import { createBackoff } from '../core/backoff.ts'
-import { type Clock, withDeadline } from '../core/clock.ts'
-import { messageOf } from '../core/errors.ts'
+import type { Clock } from '../core/clock.ts'
 import type { Logger } from '../core/log.ts'
 import type { Metrics } from '../core/metrics.ts'
-import { ReconcileLoop, type ReconcileResult } from '../core/reconcile-loop.ts'
 import type { Registry } from '../core/registry.ts'
-import type { InstancePayload } from '../core/service-instance.ts'
+import { observePool } from '../zookeeper/observed-pool.ts'
 import type { SessionPool } from '../zookeeper/zookeeper.ts'
-import { createCheckRunner } from './check-runner.ts'
-import type { ServiceConfig } from './config.ts'
-import { type CheckResult, type HealthState, step } from './health.ts'
-import type { Registration, Reporter, ReporterType } from './reporters/reporter.ts'
-import { registration, type ServiceHealth, serviceHealth } from './service.ts'
+import { Availability } from './availability.ts'
+import { createGoNerveMetrics, type GoNerveMetrics } from './blablacar/metrics.ts'
+import { CheckGroup } from './check-group.ts'
+import type { PluginConfig, ServiceConfig } from './config.ts'
+import type { NerveEvent } from './events.ts'
+import { admit, createRateLimit, type RateLimitState, unlimited } from './rate-limit.ts'
+import { Registrar, type Wanted } from './registrar.ts'
+import type { Registration, ReporterType } from './reporters/reporter.ts'
+import type { ServiceHealth } from './service.ts'
 import { createServiceMetrics, type ServiceMetrics } from './service-metrics.ts'
-import type { StagedCheck, StagedService } from './staging.ts'
-
-/** Followers of a change within this time share its registry write. */
-const SETTLE_MS = 20
-/** The registry is asked this often whether it still holds what it should, whatever its watches say. */
-const RESYNC_MS = 60_000
-/** How long a service that goes away may try to remove its registration; after that its session's end does it. */
-const DEREGISTER_MS = 3_000
+import type { StagedService } from './staging.ts'
 
 export interface ServiceContext {
   readonly clock: Clock
@@ -30,12 +25,10 @@ export interface ServiceContext {
   readonly random: () => number
   readonly sessions: SessionPool
   readonly reporterTypes: Registry<ReporterType>
-}
-
-interface RunningCheck extends StagedCheck {
-  state: HealthState
-  readonly stop: AbortController
-  readonly done: Promise<void>
+  /** Gets what happens, e.g. to count it. Default: nobody listens. */
+  readonly onEvent?: (event: NerveEvent) => void
+  /** Writes to standard output, for reporters that do; rejects when that fails. Default: nowhere. */
+  readonly print?: (text: string) => Promise<void>
 }
 
 /** One service at work: its checks run, their verdict becomes a registration, and a loop keeps the registry saying so. */
@@ -43,53 +36,60 @@ export class ServiceRunner {
   readonly #context: ServiceContext
   readonly #log: Logger
   readonly #metrics: ServiceMetrics
-  readonly #loop: ReconcileLoop
-  readonly #checks = new Map<string, RunningCheck>()
+  readonly #onEvent: (event: NerveEvent) => void
+  readonly #checks: CheckGroup
+  /** What comes between the checks and the registries, and may be changed by hand. */
+  readonly availability: Availability
+  #goNerveMetrics: GoNerveMetrics
   #config: ServiceConfig
   #instanceId: string
-  #reporter: Reporter
-  /** Reporters of an earlier configuration: removed from the registry only after the current one has registered. */
-  #retiring: Reporter[] = []
-  #applied: Registration | undefined
-  #lastError: string | undefined
+  #registrars: readonly Registrar[] = []
+  /** Of reporters that the configuration no longer has: they remove their registrations. */
+  readonly #leaving = new Set<Registrar>()
+  #rateLimit: RateLimitState
+  /** What some registry says of the service, whichever was the first. */
+  #reported: Registration['kind'] | undefined
   #onBroken: (error: unknown) => void = () => {}
 
   constructor(staged: StagedService, instanceId: string, context: ServiceContext) {
-    const { clock, log, metrics, random } = context
+    const { clock, log, metrics, onEvent = () => {} } = context
     this.#context = context
+    this.#onEvent = onEvent
     this.#instanceId = instanceId
     this.#config = staged.config
     this.#log = log.child({ service: staged.config.name })
     this.#metrics = createServiceMetrics(metrics, staged.config.name)
-    this.#reporter = this.#createReporter(staged.config)
-    this.#loop = new ReconcileLoop({
+    this.#goNerveMetrics = createGoNerveMetrics(metrics, staged.config)
+    this.#checks = this.#createChecks()
+    this.availability = new Availability({
       clock,
-      backoff: createBackoff({ initialMs: 50, maxMs: 2_000, random }),
-      settleMs: SETTLE_MS,
-      resyncMs: RESYNC_MS,
-      reconcile: (signal) => this.#reconcile(signal),
-      onError: (error) => this.#onReportFailed(error),
+      log: this.#log,
+      config: () => this.#config,
+      instanceId: () => this.#instanceId,
+      health: () => this.#checks.health(),
+      isReported: (which) => this.#isReported(which),
+      onChange: () => this.#onChange(),
+      onHookFailed: (kind) => this.#goNerveMetrics.hookFailed(kind),
     })
-    this.#replaceChecks(staged.checks)
+    this.#rateLimit = createRateLimit(staged.config.rateLimiting ?? unlimited, clock.now())
+    this.#replaceReporters(staged.config.reporters)
+    this.#checks.replace(staged.checks)
   }
 
   /** What is configured and running now; staging reuses its unchanged checks. */
   get staged(): StagedService {
-    return { config: this.#config, checks: new Map(this.#checks) }
+    return { config: this.#config, checks: this.#checks.staged }
   }
 
   /** Takes an edited configuration: unchanged checks go on, and the registration stays until the edited ones have a verdict. */
   update({ config, checks }: StagedService, instanceId: string): void {
-    const previous = this.#config
     this.#config = config
     this.#instanceId = instanceId
-    if (!isDeepStrictEqual(previous.reporter, config.reporter)) {
-      this.#retiring.push(this.#reporter)
-      this.#reporter = this.#createReporter(config)
-      this.#applied = undefined
-    }
-    this.#replaceChecks(checks)
-    this.#loop.trigger()
+    this.#goNerveMetrics.remove()
+    this.#goNerveMetrics = createGoNerveMetrics(this.#context.metrics, config)
+    this.#replaceReporters(config.reporters)
+    this.#checks.replace(checks)
+    this.availability.refresh()
   }
 
   /** Runs until `signal` aborts, then removes the registration. @throws only when a check's machinery itself fails: a bug. */
@@ -103,154 +103,162 @@ export class ServiceRunner {
       broken = { error }
       stop.abort(error)
     }
-    await this.#loop.run(stop.signal)
+    this.availability.refresh() // a service without checks is available from the start
+    if (!stop.signal.aborted) await once(stop.signal, 'abort')
     signal.removeEventListener('abort', onAbort)
-    const ended = [...this.#checks.values()].map(({ done }) => done)
-    this.#replaceChecks(new Map())
-    await this.#deregister()
-    await Promise.all(ended)
-    this.#metrics.remove()
+    await this.#end(broken === undefined)
     if (broken !== undefined) throw broken.error
   }
 
-  /** What every check says together. */
-  health(): ServiceHealth {
-    return serviceHealth(new Map([...this.#checks].map(([name, { state }]) => [name, state])))
+  /** Takes the service down, unless it shall outlive nerve, and gives its clients the time that is configured for them. */
+  async #end(orderly: boolean): Promise<void> {
+    const { downOnShutdown = true, drain, hooks } = this.#config
+    const isDrained = orderly && downOnShutdown && (drain ?? hooks) !== undefined
+    const drained = isDrained ? this.availability.disable(true) : undefined // before the checks end: none is as good as all up
+    const registrars = [...this.#registrars, ...this.#leaving]
+    if (!isDrained) for (const registrar of registrars) registrar.stop({ keep: !downOnShutdown })
+    await Promise.all([this.#checks.stop(), drained])
+    if (isDrained) for (const registrar of registrars) registrar.stop()
+    await Promise.all([this.availability.stop(), ...registrars.map(({ done }) => done)])
+    this.#metrics.remove()
+    this.#goNerveMetrics.remove()
   }
 
   state() {
-    const health = this.health()
+    const { health, maxWeight, currentWeight, manual, phase } = this.availability
     return {
       name: this.#config.name,
       host: this.#config.host,
       port: this.#config.port,
       weight: this.#config.weight ?? null,
       status: health.status,
-      reason: health.status === 'up' ? null : health.reason,
-      registered: this.#applied?.kind === 'present',
-      checks: [...this.#checks].map(([name, { config, state }]) => ({ name, type: config.type, ...state })),
-      reporter: this.#reporter.state(),
-      error: this.#lastError ?? null,
+      reason: health.status === 'up' ? (manual.kind === 'forced' ? FORCED : null) : health.reason,
+      availability: { manual: manual.kind, phase, currentWeight, maxWeight },
+      registered: this.#registrars.some(isPresent),
+      checks: this.#checks.state(),
+      reporter: this.#registrars[0]?.state() ?? {},
+      reporters: this.#registrars.map((registrar) => ({
+        type: registrar.config.type,
+        registered: isPresent(registrar),
+        error: registrar.error ?? null,
+        ...registrar.state(),
+      })),
+      error: this.#registrars.flatMap(({ error }) => error ?? []).join('; ') || null,
     }
   }
 
-  #payload(): InstancePayload {
-    const { host, publishedPort, weight, haproxyServerOptions, labels } = this.#config
-    return { host, port: publishedPort, name: this.#instanceId, weight, haproxyServerOptions, labels }
+  /** Whether every registry can be asked and holds what it should, and how often Airbnb's nerve would look. */
+  ping() {
+    const { name, checkIntervalMs } = this.#config
+    return { service: name, ok: this.#registrars.every(({ isWell }) => isWell), everyMs: checkIntervalMs }
   }
 
-  #createReporter({ name, reporter: { type, options } }: ServiceConfig): Reporter {
-    const { clock, metrics, random, sessions, reporterTypes } = this.#context
-    return reporterTypes
-      .get(type)
-      .create(
-        { service: name, clock, log: this.#log, metrics, random, sessions, onDisturbed: () => this.#loop.trigger() },
-        options,
-      )
+  #onChange(): void {
+    this.#goNerveMetrics.weight(this.availability.currentWeight)
+    for (const registrar of this.#registrars) registrar.trigger()
   }
 
-  #replaceChecks(checks: ReadonlyMap<string, StagedCheck>): void {
-    for (const [name, running] of this.#checks) {
-      if (checks.get(name)?.check === running.check) continue
-      running.stop.abort()
-      this.#checks.delete(name)
-    }
-    for (const [name, staged] of checks) {
-      if (!this.#checks.has(name)) this.#startCheck(name, staged)
-    }
+  #isReported(which: 'any' | 'all'): boolean {
+    const desired = this.availability.registration()
+    const says = (registrar: Registrar) =>
+      registrar.error === undefined && isDeepStrictEqual(registrar.applied, desired)
+    return which === 'any' ? this.#registrars.some(says) : this.#registrars.every(says)
   }
 
-  #startCheck(name: string, { config, check }: StagedCheck): void {
-    const { clock, random, metrics } = this.#context
-    const { type, intervalMs, timeoutMs } = config
-    const stop = new AbortController()
-    const onResult = (result: CheckResult) => this.#onResult(name, check, result)
-    const service = this.#config.name
-    const runner = createCheckRunner({
-      name,
-      type,
-      check,
-      intervalMs,
-      timeoutMs,
-      clock,
-      random,
-      metrics,
-      service,
-      onResult,
+  /** Unchanged reporters go on; an edited one registers at its new place before it leaves the old one. */
+  #replaceReporters(configs: readonly PluginConfig[]): void {
+    const before = [...this.#registrars]
+    const unchanged = configs.map((config) => {
+      const at = before.findIndex((registrar) => isDeepStrictEqual(registrar.config, config))
+      return at === -1 ? undefined : before.splice(at, 1)[0]
     })
-    const done = runner
-      .run(stop.signal)
-      .catch((error: unknown) => this.#onBroken(error))
-      .finally(() => check.close?.())
-    this.#checks.set(name, { config, check, state: { status: 'unknown' }, stop, done })
+    this.#registrars = configs.map((config, index) => {
+      const known = unchanged[index]
+      if (known !== undefined) return known
+      const predecessor = before.shift()
+      predecessor?.replace(config)
+      return predecessor ?? this.#createRegistrar(config)
+    })
+    for (const registrar of before) {
+      this.#leaving.add(registrar)
+      void registrar.done.finally(() => this.#leaving.delete(registrar))
+      registrar.leave()
+    }
   }
 
-  #onResult(name: string, check: StagedCheck['check'], result: CheckResult): void {
-    const running = this.#checks.get(name)
-    if (running?.check !== check) return // a result of a check that was just replaced
-    const before = this.health()
-    const checkBefore = running.state.status
-    running.state = step(running.state, result, running.config)
-    if (running.state.status === checkBefore) return
-    const health = this.health()
-    if (health.status === before.status) return
+  #createRegistrar(config: PluginConfig): Registrar {
+    const { clock, metrics, random, sessions, reporterTypes, print = async () => {} } = this.#context
+    const service = this.#config.name
+    const report = (ok: boolean) => this.#onEvent({ kind: 'report', service, ok })
+    return new Registrar(config, {
+      ...{ service, clock, log: this.#log, metrics, random, reporterTypes, print },
+      sessions: observePool(sessions, clock, (operation) => this.#onEvent({ kind: 'zookeeper', operation })),
+      onRenewed: (result) => this.#onEvent({ kind: 'renewal', ...result }),
+      wanted: () => this.#wanted(),
+      onReported: ({ kind }, changed) => {
+        this.#metrics.reports.success.inc()
+        this.#metrics.registered.set(this.#registrars.some(isPresent) ? 1 : 0)
+        if (!changed) return
+        report(true)
+        if (this.#reported === kind) return
+        this.#reported = kind
+        this.#onEvent({ kind: 'transition', service, status: kind === 'present' ? 'up' : 'down' })
+      },
+      onFailed: () => {
+        this.#metrics.reports.failure.inc()
+        this.#goNerveMetrics.reportFailed(config.type)
+        report(false)
+      },
+    })
+  }
+
+  #createChecks(): CheckGroup {
+    const { clock, random, metrics } = this.#context
+    const service = this.#config.name
+    return new CheckGroup({
+      ...{ service, clock, random, metrics },
+      onResult: (check, config, result, status) => {
+        if (!result.ok) this.#goNerveMetrics.checkFailed(config)
+        if (status !== 'unknown') this.#onEvent({ kind: 'check', service, check, status })
+      },
+      onHealth: (before, health) => this.#onHealth(before, health),
+      onBroken: (error) => this.#onBroken(error),
+    })
+  }
+
+  #onHealth(before: ServiceHealth, health: ServiceHealth): void {
     const reason = health.status === 'up' ? 'all checks pass' : health.reason
     const fields = { from: before.status, to: health.status, reason }
     if (health.status === 'down') this.#log.warn('service health changed', fields)
     else this.#log.info('service health changed', fields)
     this.#metrics.up.set(health.status === 'up' ? 1 : 0)
     this.#metrics.transitions[health.status === 'up' ? 'up' : 'down'].inc()
-    this.#loop.trigger()
+    this.availability.refresh()
   }
 
-  async #reconcile(signal: AbortSignal): Promise<ReconcileResult> {
-    const desired = registration(this.health(), this.#payload())
-    if (desired === undefined) return {}
-    const result = await this.#reporter.reconcile(desired, signal)
-    this.#onReported(desired)
-    for (const reporter of [...this.#retiring]) {
-      await reporter.reconcile({ kind: 'absent' }, signal)
-      this.#retiring = this.#retiring.filter((other) => other !== reporter)
-      await reporter.close()
-    }
-    return result
+  /** What the registries shall say; as long as a change is held back, what the last one made of it. */
+  #wanted(): Wanted {
+    const desired = this.availability.registration()
+    if (desired === undefined) return { registration: undefined }
+    const limit = this.#config.rateLimiting ?? unlimited
+    const { state, newlyThrottled, retryInMs } = admit(this.#rateLimit, desired.kind, limit, this.#context.clock.now())
+    if (newlyThrottled) this.#onThrottled(this.#rateLimit.released, desired.kind, retryInMs)
+    this.#rateLimit = state
+    if (state.released === undefined) return { registration: undefined, retryInMs }
+    const { released } = state
+    return { registration: released === desired.kind ? desired : this.availability.heldBack(released), retryInMs }
   }
 
-  #onReported(desired: Registration): void {
-    const failedBefore = this.#lastError
-    this.#lastError = undefined
-    this.#metrics.reports.success.inc()
-    this.#metrics.registered.set(desired.kind === 'present' ? 1 : 0)
-    if (isDeepStrictEqual(this.#applied, desired) && failedBefore === undefined) return
-    const from = this.#applied?.kind ?? 'unknown'
-    this.#applied = desired
-    const path = this.#reporter.state()['path'] ?? undefined
-    this.#log.info('registration changed', { from, to: desired.kind, path, after_failure: failedBefore })
-  }
-
-  #onReportFailed(error: unknown): void {
-    this.#metrics.reports.failure.inc()
-    const message = messageOf(error)
-    if (message === this.#lastError) return // said once, until it changes
-    this.#lastError = message
-    this.#log.warn('registration failed, will be retried', { reason: message })
-  }
-
-  async #deregister(): Promise<void> {
-    const reporters = [this.#reporter, ...this.#retiring]
-    const never = new AbortController().signal
-    await Promise.all(
-      reporters.map(async (reporter) => {
-        try {
-          await withDeadline(this.#context.clock, DEREGISTER_MS, 'removing the registration', never, (signal) =>
-            reporter.reconcile({ kind: 'absent' }, signal),
-          )
-          this.#log.info('registration removed', { service: this.#config.name })
-        } catch (error) {
-          this.#log.warn('registration not removed, it ends with its session', { reason: messageOf(error) })
-        }
-        await reporter.close()
-      }),
-    )
+  #onThrottled(from: Registration['kind'] | undefined, to: Registration['kind'], retryInMs: number | undefined): void {
+    const service = this.#config.name
+    const shadowMode = this.#config.rateLimiting?.shadowMode ?? true
+    const message = shadowMode ? 'rate_limiting would hold back a change' : 'change held back by rate_limiting'
+    this.#log.warn(message, { from: from ?? 'unknown', to, retry_in_ms: retryInMs })
+    this.#metrics.throttled[shadowMode ? 'shadow' : 'enforced'].inc()
+    this.#onEvent({ kind: 'throttled', service, shadowMode })
   }
 }
+
+const FORCED = 'forced by hand, whatever the checks say'
+
+const isPresent = ({ applied }: Registrar): boolean => applied?.kind === 'present'

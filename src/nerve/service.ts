@@ -1,5 +1,6 @@
 import type { InstancePayload } from '../core/service-instance.ts'
 import type { HealthState } from './health.ts'
+import type { ServiceConfig } from './model.ts'
 import type { Registration } from './reporters/reporter.ts'
 
 /** What a service's checks say together. */
@@ -21,17 +22,62 @@ export function serviceHealth(checks: ReadonlyMap<string, HealthState>): Service
   return { status: 'up' }
 }
 
+/** What somebody asked for by hand. */
+export type ManualState =
+  /** The checks decide. */
+  | { readonly kind: 'enabled' }
+  /** Taken down, whatever the checks say. */
+  | { readonly kind: 'disabled' }
+  /** Available, whatever the checks say. */
+  | { readonly kind: 'forced' }
+
+/** What the checks say, unless somebody said otherwise. */
+export function effectiveHealth(health: ServiceHealth, manual: ManualState): ServiceHealth {
+  switch (manual.kind) {
+    case 'enabled':
+      return health
+    case 'disabled':
+      return { status: 'down', reason: 'Service is disabled' }
+    case 'forced':
+      return { status: 'up' }
+  }
+}
+
+/** What of a service is published. */
+export type Published = Pick<
+  ServiceConfig,
+  'host' | 'publishedPort' | 'publishedName' | 'haproxyServerOptions' | 'labels' | 'publishAvailability'
+>
+
+/** The payload of a service that is up. `weight` undefined: none is published. */
+export function payloadOf(service: Published, instanceId: string, weight: number | undefined): InstancePayload {
+  const { host, publishedPort, publishedName = instanceId, haproxyServerOptions, labels, publishAvailability } = service
+  const payload = { host, port: publishedPort, name: publishedName, weight, haproxyServerOptions, labels }
+  return publishAvailability === true ? { available: true, ...payload } : payload
+}
+
+/** What to remove, or to say instead where unavailable services stay visible. */
+export function absence(service: Published, instanceId: string, reason: string): Registration {
+  if (service.publishAvailability !== true) return { kind: 'absent' }
+  const payload = payloadOf(service, instanceId, 0)
+  return { kind: 'absent', payload: { ...payload, available: false, unavailableReason: reason } }
+}
+
 /**
  * What the registry shall say. undefined while there is no verdict: a nerve that restarts, or whose checks were edited,
  * neither registers nor removes until it knows.
  */
-export function registration(health: ServiceHealth, payload: InstancePayload): Registration | undefined {
+export function registration(
+  health: ServiceHealth,
+  payload: InstancePayload,
+  absent: (reason: string) => Registration = () => ({ kind: 'absent' }),
+): Registration | undefined {
   switch (health.status) {
     case 'unknown':
       return undefined
     case 'up':
       return { kind: 'present', payload }
     case 'down':
-      return { kind: 'absent' }
+      return absent(health.reason)
   }
 }

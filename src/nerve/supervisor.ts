@@ -1,8 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Logger } from '../core/log.ts'
 import type { Registry } from '../core/registry.ts'
+import type { ApiService } from './blablacar/api.ts'
 import type { CheckType } from './checks/check.ts'
 import type { NerveConfig } from './config.ts'
+import type { NerveEvent } from './events.ts'
 import { type ServiceContext, ServiceRunner } from './service-runner.ts'
 import { stageServices } from './staging.ts'
 
@@ -24,11 +26,13 @@ export class Supervisor {
   readonly #log: Logger
   readonly #services = new Map<string, Running>()
   readonly #leaving = new Set<Promise<void>>()
+  readonly #onEvent: (event: NerveEvent) => void
   #instanceId: string | undefined
 
   constructor(options: SupervisorOptions) {
     this.#options = options
     this.#log = options.log
+    this.#onEvent = options.onEvent ?? (() => {})
   }
 
   /**
@@ -43,18 +47,32 @@ export class Supervisor {
     for (const [name, service] of staged) {
       const runner = this.#services.get(name)?.runner
       if (runner === undefined) this.#start(name, new ServiceRunner(service, config.instanceId, this.#options))
-      else if (renamed || !isDeepStrictEqual(runner.staged.config, service.config))
+      else if (renamed || !isDeepStrictEqual(runner.staged.config, service.config)) {
+        this.#onEvent({ kind: 'service-launched', service: name, reason: 'update' })
         runner.update(service, config.instanceId)
+        this.#onEvent({ kind: 'service-reaped', service: name, reason: 'update' })
+      }
     }
     for (const [name, service] of this.#services) {
-      if (!staged.has(name)) this.#stop(name, service)
+      if (staged.has(name)) continue
+      this.#onEvent({ kind: 'service-reaped', service: name, reason: 'old' })
+      this.#stop(name, service)
     }
   }
 
-  /** De-registers every service. Resolves when all are gone or had their time. */
+  /** De-registers every service. Resolves when all are gone or had their time; until then they are still told of. */
   async stop(): Promise<void> {
-    for (const [name, service] of this.#services) this.#stop(name, service)
-    await Promise.all(this.#leaving)
+    const running = [...this.#services.values()]
+    for (const { stop } of running) stop.abort()
+    await Promise.all([...this.#leaving, ...running.map(({ done }) => done)])
+  }
+
+  /** The services as the HTTP API takes them, in configuration order. */
+  services(): readonly ApiService[] {
+    return [...this.#services.values()].map(({ runner }) => {
+      const { name, host, port, excludeFromGlobalDisable = false } = runner.staged.config
+      return { name, host, port, excludeFromGlobalDisable, availability: runner.availability }
+    })
   }
 
   /** One entry per service, in configuration order. */
@@ -62,10 +80,29 @@ export class Supervisor {
     return [...this.#services.values()].map(({ runner }) => runner.state())
   }
 
+  /** How each service and its registries are, as Airbnb's nerve looks at them. */
+  pings() {
+    const running = [...this.#services.values()].filter(({ stop }) => !stop.signal.aborted)
+    return running.map(({ runner }) => runner.ping())
+  }
+
   #start(name: string, runner: ServiceRunner): void {
     const stop = new AbortController()
-    const done = runner.run(stop.signal).catch((error: unknown) => this.#options.onBroken(error))
+    this.#onEvent({ kind: 'service-launched', service: name, reason: 'new' })
+    this.#onEvent({ kind: 'service-started', service: name })
+    const done = this.#supervise(name, runner, stop.signal)
     this.#services.set(name, { runner, stop, done })
+  }
+
+  /** Never rejects. */
+  async #supervise(service: string, runner: ServiceRunner, signal: AbortSignal): Promise<void> {
+    try {
+      await runner.run(signal)
+      this.#onEvent({ kind: 'service-stopped', service, cause: { kind: 'orderly' } })
+    } catch (error) {
+      this.#onEvent({ kind: 'service-stopped', service, cause: { kind: 'failure', error } })
+      this.#options.onBroken(error)
+    }
   }
 
   #stop(name: string, { stop, done }: Running): void {

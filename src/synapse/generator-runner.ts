@@ -7,6 +7,7 @@ import type { Metrics } from '../core/metrics.ts'
 import { ReconcileLoop, type ReconcileResult } from '../core/reconcile-loop.ts'
 import { runAll } from '../core/tasks.ts'
 import type { GeneratorConfig } from './config.ts'
+import type { SynapseEvent } from './events.ts'
 import type { Generator, GeneratorService, GeneratorType } from './generators/generator.ts'
 import type { Service } from './service.ts'
 
@@ -23,6 +24,8 @@ export interface GeneratorRunnerContext {
   readonly firstPassMs: number
   /** All services, in configuration order. */
   readonly services: () => readonly Service[]
+  /** Gets what happens, e.g. to count it. Default: nobody listens. */
+  readonly onEvent?: (event: SynapseEvent) => void
 }
 
 /** Drives one generator: gathers what changed, and calls it until the world is as the services say. */
@@ -56,6 +59,7 @@ export class GeneratorRunner {
       reconcile: (signal) => this.#reconcile(signal),
       onError: (error, retryInMs) => {
         failures.inc({ generator: type.type })
+        context.onEvent?.({ kind: 'generator-failed', generator: type.type })
         const message = messageOf(error)
         if (message !== this.#lastError)
           log.error('generator failed, will be retried', { reason: message, retry_in_ms: Math.round(retryInMs) })
@@ -115,6 +119,7 @@ export class GeneratorRunner {
   async #reconcile(signal: AbortSignal): Promise<ReconcileResult> {
     const taken = this.#pending
     this.#pending = new Map()
+    if (taken.size > 0) this.#context.onEvent?.({ kind: 'generator-pass', generator: this.type })
     const services: GeneratorService<unknown>[] = this.#context.services().map((service) => {
       const eventAt = taken.get(service.config.name)
       return {

@@ -62,7 +62,9 @@ export class LastKnownGood {
   }
 
   #format(known: KnownInstances): string {
-    const services = [...known].map(([name, instances]) => `  ${JSON.stringify(name)}: [\n${this.#text(instances)}\n  ]`)
+    const services = [...known].map(
+      ([name, instances]) => `  ${JSON.stringify(name)}: [\n${this.#text(instances)}\n  ]`,
+    )
     return `{"format": ${FORMAT}, "services": {\n${services.join(',\n')}\n}}\n`
   }
 

@@ -2,13 +2,17 @@ import { createBackoff } from '../core/backoff.ts'
 import { pause } from '../core/clock.ts'
 import { type Daemon, type DaemonContext, type DaemonType, type Host, runDaemon } from '../core/daemon.ts'
 import { messageOf } from '../core/errors.ts'
+import { createPingTask } from '../core/pings.ts'
 import { ReconcileLoop } from '../core/reconcile-loop.ts'
 import { Registry } from '../core/registry.ts'
+import { Telemetry } from '../core/telemetry.ts'
 import { version } from '../core/version.ts'
 import { createSessionPool } from '../zookeeper/session-pool.ts'
 import { loadSynapseConfig, type SynapseConfig } from './config.ts'
+import type { SynapseEvent } from './events.ts'
 import * as generatorTypeList from './generators/index.ts'
 import { LastKnownGood } from './last-known-good.ts'
+import { synapseMetrics } from './statsd-names.ts'
 import { type SynapseStatus, synapseReadiness, synapseStatusPage } from './status.ts'
 import { Supervisor } from './supervisor.ts'
 import * as watcherTypeList from './watchers/index.ts'
@@ -39,6 +43,9 @@ const synapse: DaemonType<SynapseConfig> = {
 
 async function start(initial: SynapseConfig, context: DaemonContext): Promise<Daemon<SynapseConfig>> {
   const { clock, log, random, configFile, rejectedEdit } = context
+  const startedAt = clock.now()
+  const telemetry = new Telemetry<SynapseEvent>(context, (event) => synapseMetrics(event, version), initial.statsd)
+  const { onEvent } = telemetry
   const sessions = createSessionPool(context)
   const store = new LastKnownGood(initial.stateDirectory, (problem) => log.warn(problem))
   const saver = new ReconcileLoop({
@@ -61,7 +68,9 @@ async function start(initial: SynapseConfig, context: DaemonContext): Promise<Da
     lastKnown: await store.load(),
     onInstances: () => saver.trigger(),
     firstPassMs: FIRST_PASS_MS,
+    onEvent,
   })
+  onEvent({ kind: 'watchers-started', ms: clock.now() - startedAt })
 
   const status = (): SynapseStatus => ({
     version,
@@ -74,13 +83,25 @@ async function start(initial: SynapseConfig, context: DaemonContext): Promise<Da
     tasks: [
       { name: 'generators', run: (signal) => supervisor.run(signal) },
       { name: 'memory of instances', run: (signal) => saver.run(signal) },
+      createPingTask(
+        clock,
+        () => supervisor.pings(),
+        (service, ok) => onEvent({ kind: 'ping', service, ok }),
+      ),
     ],
-    apply: async (edited) => supervisor.apply(edited),
-    async stop() {
+    async apply(edited) {
+      supervisor.apply(edited)
+      telemetry.configure(edited.statsd)
+    },
+    async stop(failure) {
+      telemetry.stopping(failure)
       await store.save(supervisor.lastKnown())
       await supervisor.stop()
     },
-    close: () => sessions.close(),
+    async close() {
+      await sessions.close()
+      await telemetry.close()
+    },
     readiness: () => synapseReadiness(supervisor.unready()),
     state: status,
     page: () => synapseStatusPage(status()),

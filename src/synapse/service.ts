@@ -3,11 +3,14 @@ import type { Clock } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/log.ts'
 import type { Metrics } from '../core/metrics.ts'
+import type { Ping } from '../core/pings.ts'
 import type { Registry } from '../core/registry.ts'
 import type { Json, ServiceInstance } from '../core/service-instance.ts'
+import { observePool } from '../zookeeper/observed-pool.ts'
 import type { SessionPool } from '../zookeeper/zookeeper.ts'
 import { type Backends, chooseBackends, selectInstances } from './backends.ts'
 import type { SynapseServiceConfig } from './config.ts'
+import type { SynapseEvent } from './events.ts'
 import type { GeneratorType } from './generators/generator.ts'
 import { calm, guard, type PanicState } from './panic-hold.ts'
 import { mergeRegistryOptions } from './registry-options.ts'
@@ -25,6 +28,8 @@ export interface ServiceContext {
   readonly onChange: (service: string, eventAt: number | undefined) => void
   /** The watcher's machinery failed: a bug that must not go unseen. */
   readonly onBroken: (error: unknown) => void
+  /** Gets what happens, e.g. to count it. Default: nobody listens. */
+  readonly onEvent?: (event: SynapseEvent) => void
 }
 
 /** One service: what its watcher finds, and the backends chosen from it. Keeps them across a change of its watcher. */
@@ -112,6 +117,11 @@ export class Service {
     await this.#done
   }
 
+  /** Whether the watcher is well, for those who look every second as Airbnb's synapse does. */
+  ping(): Ping {
+    return { service: this.#config.name, ok: this.#watcher.isWell?.() ?? true, everyMs: 1_000 }
+  }
+
   state() {
     return {
       name: this.#config.name,
@@ -125,15 +135,24 @@ export class Service {
 
   #startWatcher(): Watcher {
     const { method, options } = this.#config.discovery
-    const { clock, metrics, random, sessions, watcherTypes, onBroken } = this.#context
-    const context = { service: this.#config.name, clock, log: this.#log, metrics, random, sessions }
-    const watcher = watcherTypes.get(method).create(context, options)
+    const { clock, metrics, random, sessions, watcherTypes, onBroken, onEvent = () => {} } = this.#context
+    const service = this.#config.name
+    const watcher = watcherTypes.get(method).create(
+      {
+        ...{ service, clock, log: this.#log, metrics, random },
+        sessions: observePool(sessions, clock, (operation) => onEvent({ kind: 'zookeeper', service, operation })),
+        onUnreadable: (what) => onEvent({ kind: `${what}-unreadable`, service }),
+      },
+      options,
+    )
+    onEvent({ kind: 'watcher-started', service })
     const stop = new AbortController()
     this.#stop = stop
     const run = watcher.run((discovery) => this.#onDiscovery(watcher, discovery), stop.signal)
     this.#done = Promise.all([this.#done, run]).then(
-      () => {},
+      () => onEvent({ kind: 'watcher-stopped', service, cause: { kind: 'orderly' } }),
       (error: unknown) => {
+        onEvent({ kind: 'watcher-stopped', service, cause: { kind: 'failure', error } })
         if (!stop.signal.aborted) onBroken(error)
         else this.#log.warn('watcher did not end cleanly', { reason: messageOf(error) })
       },

@@ -80,6 +80,11 @@ export class Supervisor {
     return [...this.#generators.values()].flatMap((runner) => runner.unready ?? [])
   }
 
+  /** How each service's watcher is. */
+  pings() {
+    return [...this.#services.values()].map((service) => service.ping())
+  }
+
   lastKnown(): KnownInstances {
     return new Map([...this.#services].map(([name, service]) => [name, service.lastKnown]))
   }

@@ -1,4 +1,4 @@
-import type { ChildrenSnapshot } from './zookeeper.ts'
+import type { ChildrenSnapshot, WatchEvent } from './zookeeper.ts'
 
 type Child = ChildrenSnapshot['children'][number]
 
@@ -8,7 +8,7 @@ export interface ChildEntry {
   /** Undefined until it has been read. The same object as long as nothing changed. */
   readonly child: Child | undefined
   /** To be called by the watch on its data. */
-  readonly onEvent: () => void
+  readonly onEvent: (event: WatchEvent) => void
 }
 
 interface Entry extends ChildEntry {
@@ -20,7 +20,7 @@ interface Entry extends ChildEntry {
 export interface ChildTableOptions {
   /** The data that a name carries, if it does; such a child need not be read. */
   readonly dataInName: (name: string) => Buffer | undefined
-  /** The watch of a child fired, and the child is marked to be read again. */
+  /** The watch of a child fired: it is gone, or marked to be read again. */
   readonly onEvent: () => void
 }
 
@@ -40,7 +40,7 @@ export class ChildTable {
   /** Takes over the names of a complete listing. */
   merge(listing: readonly string[]): void {
     const names = new Set(listing)
-    let differs = false
+    let differs = names.size !== this.#names.length
     for (const entry of this.#entries.values()) {
       if (names.has(entry.name)) continue
       this.drop(entry)
@@ -106,8 +106,10 @@ export class ChildTable {
       name,
       child: data === undefined ? undefined : { name, data },
       readIn: data === undefined ? undefined : 'never',
-      onEvent: () => {
-        entry.readIn = undefined
+      onEvent: (event) => {
+        // That it is gone needs no reading. Should it be back already, the listing that follows finds it.
+        if (event === 'deleted') this.drop(entry)
+        else entry.readIn = undefined
         this.#options.onEvent()
       },
     }

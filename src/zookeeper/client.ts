@@ -140,7 +140,7 @@ export class Client {
     this.#connection.retryAt(server)
   }
 
-  /** Ends the session, orderly if that is possible within `limitMs`. Always resolves. */
+  /** Ends the session, orderly if that is possible within `limitMs`; 0: the server is not told. Always resolves. */
   async close(limitMs: number): Promise<void> {
     await this.#connection.closeSession(limitMs)
     this.#operations.close()

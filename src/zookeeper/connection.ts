@@ -112,7 +112,7 @@ export class Connection extends ConnectionManager {
       resolve()
     }
     this.#closing = { finish, done }
-    if (this.connected) this.#sendClose()
+    if (this.connected && limitMs > 0) this.#sendClose()
     else if (!this.#reconnects || !this.hasSession || limitMs <= 0) finish()
     return done
   }

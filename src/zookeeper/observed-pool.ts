@@ -105,8 +105,8 @@ class ObservedSession implements Session {
     return this.#timed('ensurePath', args[0], this.#session.ensurePath(...args))
   }
 
-  release() {
-    return this.#session.release()
+  release(options?: { readonly keep?: boolean }): Promise<void> {
+    return this.#session.release(options)
   }
 
   async #timed<T>(operation: ObservedOperation, path: string, result: Promise<T>): Promise<T> {

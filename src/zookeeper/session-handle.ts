@@ -5,11 +5,11 @@ import type { CreateOptions, Session, SessionState } from './zookeeper.ts'
 /** One user's hold on a shared session. What it subscribed ends with its release. */
 export class SessionHandle implements Session {
   readonly #shared: SharedSession
-  readonly #giveBack: () => Promise<void>
+  readonly #giveBack: (keep: boolean) => Promise<void>
   readonly #unsubscribe = new Set<() => void>()
   #released: Promise<void> | undefined
 
-  constructor(shared: SharedSession, giveBack: () => Promise<void>) {
+  constructor(shared: SharedSession, giveBack: (keep: boolean) => Promise<void>) {
     this.#shared = shared
     this.#giveBack = giveBack
   }
@@ -67,11 +67,11 @@ export class SessionHandle implements Session {
     return this.#shared.ensurePath(path, signal)
   }
 
-  release(): Promise<void> {
+  release({ keep = false }: { readonly keep?: boolean } = {}): Promise<void> {
     if (this.#released === undefined) {
       for (const unsubscribe of this.#unsubscribe) unsubscribe()
       this.#unsubscribe.clear()
-      this.#released = this.#giveBack()
+      this.#released = this.#giveBack(keep)
     }
     return this.#released
   }

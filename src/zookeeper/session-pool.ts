@@ -26,6 +26,8 @@ interface Shared {
   readonly session: SharedSession
   readonly metrics: SessionMetrics
   users: number
+  /** A user wants its ephemerals to stay when the session is closed. */
+  keep: boolean
 }
 
 const OPERATION_TIMEOUT_MS = 10_000
@@ -37,15 +39,16 @@ export function createSessionPool(options: SessionPoolOptions): SessionPool {
 
   const close = (shared: Shared): Promise<void> => {
     open.delete(shared.key)
-    const closed = shared.session.close().finally(() => {
+    const closed = shared.session.close({ keep: shared.keep }).finally(() => {
       shared.metrics.remove()
       closing.delete(closed)
     })
     closing.add(closed)
     return closed
   }
-  const release = async (shared: Shared): Promise<void> => {
+  const release = async (shared: Shared, keep: boolean): Promise<void> => {
     shared.users -= 1
+    shared.keep ||= keep
     if (shared.users === 0 && open.get(shared.key) === shared) await close(shared)
   }
 
@@ -56,12 +59,12 @@ export function createSessionPool(options: SessionPoolOptions): SessionPool {
       let shared = open.get(key)
       if (shared === undefined) {
         const name = uniqueName(formatEnsemble(ensemble), [...open.values()])
-        shared = { key, name, users: 0, ...startSession(ensemble, name, wanted, options) }
+        shared = { key, name, users: 0, keep: false, ...startSession(ensemble, name, wanted, options) }
         open.set(key, shared)
       }
       shared.users += 1
       const acquired = shared
-      return new SessionHandle(acquired.session, () => release(acquired))
+      return new SessionHandle(acquired.session, (keep) => release(acquired, keep))
     },
     state() {
       return [...open.values()].map(({ name, users, session }) => ({ ensemble: name, users, session: session.state }))

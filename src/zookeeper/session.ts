@@ -126,14 +126,17 @@ export class SharedSession implements Omit<Session, 'release'> {
     await ensurePath(this.#client('ensurePath', path), this.#full(path), signal)
   }
 
-  /** Ends the session on the server, if it can be reached within a second. Nothing is left behind afterwards. */
-  async close(): Promise<void> {
+  /**
+   * Ends the session on the server, if it can be reached within a second. Nothing is left behind afterwards. With `keep`
+   * the server is not told, so that ephemerals stay until the session times out.
+   */
+  async close({ keep = false }: { readonly keep?: boolean } = {}): Promise<void> {
     if (this.#state.status === 'closed') return
     this.#change('closed')
     this.#ended.abort(new ZooKeeperError('CONNECTION_LOSS', 'the session was closed', '/'))
     this.#cancelTimer()
     this.#discardRival()
-    await Promise.all([this.#current.close(CLOSE_LIMIT_MS), ...this.#closing])
+    await Promise.all([this.#current.close(keep ? 0 : CLOSE_LIMIT_MS), ...this.#closing])
     this.#listeners.clear()
   }
 

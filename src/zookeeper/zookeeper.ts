@@ -83,8 +83,11 @@ export interface Session {
   delete(path: string, signal: AbortSignal): Promise<boolean>
   /** Creates the missing persistent parents of a path and the path itself; never touches what exists. */
   ensurePath(path: string, signal: AbortSignal): Promise<void>
-  /** Gives the session back to the pool; the last user's release closes it on the server, so its ephemerals go at once. */
-  release(): Promise<void>
+  /**
+   * Gives the session back to the pool; the last user's release closes it on the server, so its ephemerals go at once.
+   * If one of its users asked to `keep`, the server is not told: what is left stays until the session times out.
+   */
+  release(options?: { readonly keep?: boolean }): Promise<void>
 }
 
 /** Hands out sessions, one per ensemble and credentials. */

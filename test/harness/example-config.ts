@@ -13,20 +13,29 @@ export async function withEveryKey(path: string): Promise<string> {
 /** The paths of all keys that a JSON Schema knows and does not call deprecated, like `services.*.checks[].type`. */
 export function schemaKeys(schema: unknown): ReadonlySet<string> {
   const paths = new Set<string>()
-  collectSchema(schema, '', paths)
+  const definitions = isRecord(schema) && isRecord(schema['$defs']) ? schema['$defs'] : {}
+  collectSchema(schema, '', definitions, paths)
   return paths
 }
 
-function collectSchema(schema: unknown, at: string, paths: Set<string>): void {
+type Definitions = Readonly<Record<string, unknown>>
+
+function collectSchema(schema: unknown, at: string, definitions: Definitions, paths: Set<string>): void {
   if (!isRecord(schema)) return
-  for (const alternative of [schema['anyOf'], schema['oneOf']].flat()) collectSchema(alternative, at, paths)
-  collectSchema(schema['items'], `${at}[]`, paths)
-  collectSchema(schema['additionalProperties'], `${at}.*`, paths)
+  const collect = (part: unknown, where: string) => collectSchema(part, where, definitions, paths)
+  const referred = /^#\/\$defs\/(.*)$/.exec(String(schema['$ref']))?.[1]
+  if (referred !== undefined) {
+    const { [referred]: definition, ...others } = definitions // followed once: JSON values refer to themselves
+    collectSchema(definition, at, others, paths)
+  }
+  for (const alternative of [schema['anyOf'], schema['oneOf']].flat()) collect(alternative, at)
+  collect(schema['items'], `${at}[]`)
+  collect(schema['additionalProperties'], `${at}.*`)
   for (const [key, value] of Object.entries(schema['properties'] ?? {})) {
     if (value.deprecated === true) continue
     const path = at === '' ? key : `${at}.${key}`
     paths.add(path)
-    collectSchema(value, path, paths)
+    collect(value, path)
   }
 }
 

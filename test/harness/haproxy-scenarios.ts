@@ -18,7 +18,8 @@ export interface HaproxyScenario {
   readonly name: string
   /** The file that HAProxy shall get, with the warnings as comments before it. */
   readonly goldenFile: string
-  build(): Desired
+  /** @param version of the HAProxy that it is for. Default: 2.6.12. */
+  build(version?: string): Desired
 }
 
 /** The pairs of test/scenarios/haproxy: what is configured and discovered (`.yaml`), and the file made of it (`.cfg`). */
@@ -31,15 +32,15 @@ export function haproxyScenarios(): readonly HaproxyScenario[] {
       return {
         name,
         goldenFile: fileURLToPath(new URL(`${name}.cfg`, FOLDER)),
-        build: () => build(new URL(file, FOLDER)),
+        build: (version) => build(new URL(file, FOLDER), version),
       }
     })
 }
 
-function build(file: URL): Desired {
+function build(file: URL, version?: string): Desired {
   const scenario = parse(readFileSync(file, 'utf8')) as ScenarioFile
   const services = Object.entries(scenario.services).map(([name, { haproxy, instances }]) =>
     haproxyService(name, haproxy, instances),
   )
-  return desired(services, { options: scenario.haproxy })
+  return desired(services, { options: scenario.haproxy, ...(version === undefined ? {} : { version }) })
 }

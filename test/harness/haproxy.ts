@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Child } from './child.ts'
 import { eventually } from './eventually.ts'
+import type { HaproxyBinary } from './haproxy-binaries.ts'
 
 /** A directory for one test, with a wrapper of HAProxy in it that keeps HAProxy's own messages out of the test report. */
 export class HaproxyDirectory {
@@ -20,10 +21,14 @@ export class HaproxyDirectory {
     this.#log = join(path, 'haproxy.log')
   }
 
-  static async create(): Promise<HaproxyDirectory> {
+  /** @param binary the HAProxy behind the wrapper. Default: the one of this system. */
+  static async create(binary: Pick<HaproxyBinary, 'path'> = { path: 'haproxy' }): Promise<HaproxyDirectory> {
     const directory = new HaproxyDirectory(await mkdtemp(join(tmpdir(), 'haproxy-')))
     // `-c` is left alone: its words are what synapse reports.
-    const script = `#!/bin/sh\ncase " $* " in *" -c "*) exec haproxy "$@" ;; esac\nexec haproxy "$@" >>'${directory.#log}' 2>&1\n`
+    const script = `#!/bin/sh
+case " $* " in *" -c "*) exec '${binary.path}' "$@" ;; esac
+exec '${binary.path}' "$@" >>'${directory.#log}' 2>&1
+`
     await writeFile(directory.program, script)
     await chmod(directory.program, 0o755)
     return directory
@@ -44,9 +49,14 @@ export class HaproxyDirectory {
 }
 
 /** Starts HAProxy in the foreground, without a master, with this configuration; resolves when its stats socket answers. */
-export async function startHaproxy(configPath: string, config: string, statsSocket: string): Promise<Child> {
+export async function startHaproxy(
+  binary: Pick<HaproxyBinary, 'path'>,
+  configPath: string,
+  config: string,
+  statsSocket: string,
+): Promise<Child> {
   await writeFile(configPath, config)
-  const child = new Child('haproxy', 'haproxy', ['-db', '-f', configPath])
+  const child = new Child('haproxy', binary.path, ['-db', '-f', configPath])
   await eventually(async () => {
     if (child.exited) throw new Error(child.output)
     await show(statsSocket, 'show info')
@@ -134,6 +144,16 @@ export function request(port: number, path = '/', agent?: Agent): Promise<string
     })
     sent.on('timeout', () => sent.destroy(new Error('no answer in 5 s')))
     sent.on('error', reject)
+  })
+}
+
+/** The cookie that an answer sets, without its attributes; `none` when it sets none. */
+export function cookieFrom(port: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    get({ host: '127.0.0.1', port, agent: false }, (response) => {
+      response.resume()
+      resolve(response.headers['set-cookie']?.[0]?.split(';')[0] ?? 'none')
+    }).on('error', reject)
   })
 }
 

@@ -1,109 +1,16 @@
 import assert from 'node:assert/strict'
 import { chmod, readFile, writeFile } from 'node:fs/promises'
-import { createBackoff } from '../../src/core/backoff.ts'
 import { systemClock } from '../../src/core/clock.ts'
-import { createMetrics, type Metrics } from '../../src/core/metrics.ts'
-import { ReconcileLoop } from '../../src/core/reconcile-loop.ts'
 import type { ServiceInstance } from '../../src/core/service-instance.ts'
-import { runAll } from '../../src/core/tasks.ts'
-import type { Generator, GeneratorService } from '../../src/synapse/generators/generator.ts'
-import { haproxy } from '../../src/synapse/generators/haproxy/index.ts'
 import { createMaster } from '../../src/synapse/generators/haproxy/master.ts'
 import { Child } from '../harness/child.ts'
 import { consistently, eventually } from '../harness/eventually.ts'
 import { Backend, HaproxyDirectory, request, show, showServers, startLoad, workerPid } from '../harness/haproxy.ts'
+import { describeOnEachHaproxy } from '../harness/haproxy-binaries.ts'
+import { Driver } from '../harness/haproxy-driver.ts'
 import { freePort, freePorts } from '../harness/ports.ts'
-import { type LogLine, recordingLog } from '../harness/recording-log.ts'
 
 const never = new AbortController().signal
-
-/** The generator with what synapse puts around it, minus the registry. */
-class Driver {
-  readonly generator: Generator<unknown>
-  readonly metrics: Metrics = createMetrics()
-  readonly lines: LogLine[] = []
-  readonly errors: unknown[] = []
-  passes = 0
-  #services: readonly GeneratorService<unknown>[] = []
-  readonly #loop: ReconcileLoop
-  readonly #stop = new AbortController()
-  #ended: Promise<void> = Promise.resolve()
-  #started = false
-
-  constructor(options: Readonly<Record<string, unknown>>) {
-    const trigger = () => this.#loop.trigger()
-    this.generator = haproxy.create(
-      { clock: systemClock, log: recordingLog(this.lines), metrics: this.metrics, random: () => 0.5, trigger },
-      haproxy.options.parse(options),
-    )
-    this.#loop = new ReconcileLoop({
-      clock: systemClock,
-      backoff: createBackoff({ initialMs: 20, maxMs: 200, random: () => 0.5 }),
-      settleMs: 5,
-      resyncMs: 30_000,
-      reconcile: async (signal) => {
-        const services = this.#services
-        this.#services = services.map(({ eventAt: _taken, ...service }) => service)
-        const result = await this.generator.reconcile(services, signal)
-        this.passes += 1
-        return result
-      },
-      onError: (error) => this.errors.push(error),
-    })
-  }
-
-  #start(): void {
-    const passes = { name: 'passes', run: (signal: AbortSignal) => this.#loop.run(signal) }
-    this.#ended = runAll([passes, ...this.generator.tasks], this.#stop.signal, (_task, error) =>
-      this.errors.push(error),
-    )
-  }
-
-  /** The whole configuration: services with their options and instances. The first one starts the generator. */
-  configure(services: Readonly<Record<string, { options: unknown; instances: readonly ServiceInstance[] }>>): void {
-    this.#services = Object.entries(services).map(([name, { options, instances }]) => ({
-      name,
-      options: haproxy.serviceOptions.parse(options),
-      backends: { source: 'discovered', instances },
-    }))
-    if (this.#started) this.#loop.trigger()
-    else this.#start()
-    this.#started = true
-  }
-
-  /** The registry says: these are the instances of a service. */
-  discover(name: string, instances: readonly ServiceInstance[]): void {
-    this.#services = this.#services.map((service) =>
-      service.name === name
-        ? { ...service, backends: { source: 'discovered', instances }, eventAt: systemClock.now() }
-        : service,
-    )
-    this.#loop.trigger()
-  }
-
-  async metric(line: string): Promise<number> {
-    const found = (await this.metrics.text()).split('\n').find((each) => each.startsWith(`${line} `))
-    return Number(found?.slice(line.length + 1))
-  }
-
-  /** Of every kind. */
-  async reloads(result: 'ok' | 'failed' = 'ok'): Promise<number> {
-    const counts = ['structure', 'servers', 'no_socket'].map((kind) =>
-      this.metric(`synapse_haproxy_reloads_total{kind="${kind}",result="${result}"}`),
-    )
-    return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0)
-  }
-
-  logged(message: string): LogLine[] {
-    return this.lines.filter((line) => line.message === message)
-  }
-
-  /** SIGTERM. */
-  async stop(): Promise<void> {
-    this.#stop.abort()
-    await this.#ended
-  }
-}
 
 const instance = (backend: Backend, more: Partial<ServiceInstance> = {}): ServiceInstance => ({
   name: backend.name,
@@ -112,7 +19,7 @@ const instance = (backend: Backend, more: Partial<ServiceInstance> = {}): Servic
   ...more,
 })
 
-describe('haproxy generator, managed', () => {
+describeOnEachHaproxy('haproxy generator, managed', (binary) => {
   let directory: HaproxyDirectory
   let backends: Backend[]
   let port: number
@@ -125,7 +32,7 @@ describe('haproxy generator, managed', () => {
   after(() => Promise.all(backends.map((backend) => backend.stop())))
 
   beforeEach(async () => {
-    directory = await HaproxyDirectory.create()
+    directory = await HaproxyDirectory.create(binary)
     port = await freePort()
     stats = directory.file('haproxy.sock')
     drivers = []
@@ -320,17 +227,17 @@ describe('haproxy generator, managed', () => {
     const good = await config()
     const broken = { web: { options: { port, backend: ['timeout server never'] }, instances: pick('a') } }
     driver.configure(broken)
-    await eventually(() => assert.match(String(driver.generator.state()['file_error']), /timeout server/))
+    await eventually(() => assert.match(JSON.stringify(driver.generator.state()['quarantined']), /timeout server/))
     assert.equal(await config(), good)
     assert.equal(await workerPid(stats), pid)
     driver.discover('web', pick('a', 'b'))
     await shows(server('a'), server('b'))
-    const errors = driver.logged('haproxy configuration not applied, the last good one stays')
+    const errors = driver.logged('in quarantine: haproxy does not take it, the others go on')
     assert.equal(errors.length, 1, 'logged once')
     assert.ok((await driver.metric('synapse_haproxy_config_failures_total')) >= 1)
     driver.configure({ web: { options: { port, backend: ['timeout server 3s'] }, instances: pick('a', 'b') } })
     await eventually(async () => assert.equal(await driver.reloads(), 1))
-    await eventually(() => assert.equal(driver.generator.state()['file_error'], null))
+    await eventually(() => assert.deepEqual(driver.generator.state()['quarantined'], []))
     assert.equal(await request(port).then((body) => ['a', 'b'].includes(body)), true)
   })
 
@@ -342,13 +249,13 @@ describe('haproxy generator, managed', () => {
       const load = startLoad(port)
       driver.configure({ ...web('a'), api: { options: { port: taken.port }, instances: pick('b') } })
       const error = `frontend api wants 127.0.0.1:${taken.port}, which another process listens on`
-      await eventually(() => assert.equal(driver.generator.state()['file_error'], error))
+      await eventually(() => assert.match(JSON.stringify(driver.generator.state()['quarantined']), new RegExp(error)))
       assert.equal(await config(), good)
-      assert.equal(await driver.reloads('failed'), 1)
+      assert.equal((await driver.reloads()) + (await driver.reloads('failed')), 0)
       driver.configure(web('a', 'b'))
       await shows(server('a'), server('b'))
       await eventually(async () => assert.match(await config(), /server b_127/))
-      await eventually(() => assert.equal(driver.generator.state()['file_error'], null))
+      await eventually(() => assert.deepEqual(driver.generator.state()['quarantined'], []))
       assert.deepEqual((await load.stop()).failures, {})
     } finally {
       await taken.stop()
@@ -366,7 +273,9 @@ describe('haproxy generator, managed', () => {
       const failed = () => driver.reloads('failed')
       await eventually(async () => assert.equal(await failed(), 1), 10_000)
       await eventually(async () => assert.equal(await config(), good))
-      await eventually(() => assert.match(String(driver.generator.state()['file_error']), /serves on as before/))
+      await eventually(() =>
+        assert.match(JSON.stringify(driver.generator.state()['quarantined']), /serves on as before/),
+      )
       await serves('a')
     } finally {
       await taken.stop()
@@ -492,7 +401,7 @@ describe('haproxy generator, managed', () => {
     const second = drive()
     second.configure({ web: { options: { port, backend: ['timeout server never'] }, instances: pick('a', 'b') } })
     await serves('a')
-    await eventually(() => assert.match(String(second.generator.state()['file_error']), /timeout server/))
+    await eventually(() => assert.match(JSON.stringify(second.generator.state()['quarantined']), /timeout server/))
     await shows(server('a'), server('b'))
   })
 
@@ -505,7 +414,7 @@ describe('haproxy generator, managed', () => {
       second.configure({ ...web('a', 'b'), api: { options: { port: taken.port }, instances: pick('c') } })
       await eventually(async () => assert.match(await request(port), /^[ab]$/), 10_000)
       await shows(server('a'), server('b'))
-      assert.notEqual(second.generator.state()['file_error'], null)
+      assert.match(JSON.stringify(second.generator.state()['quarantined']), /which another process listens on/)
     } finally {
       await taken.stop()
     }
@@ -539,7 +448,7 @@ describe('haproxy generator, managed', () => {
   })
 })
 
-describe('haproxy generator, external', () => {
+describeOnEachHaproxy('haproxy generator, external', (binary) => {
   let directory: HaproxyDirectory
   let backends: Backend[]
   let port: number
@@ -547,7 +456,7 @@ describe('haproxy generator, external', () => {
   let driver: Driver
 
   beforeEach(async () => {
-    directory = await HaproxyDirectory.create()
+    directory = await HaproxyDirectory.create(binary)
     backends = await Promise.all(['a', 'b'].map((name) => Backend.start(name)))
     port = await freePort()
     stats = directory.file('stats.sock')
@@ -555,7 +464,7 @@ describe('haproxy generator, external', () => {
 echo run >> ${directory.file('runs')}
 old=$(cat ${directory.file('pid')} 2>/dev/null)
 [ -n "$old" ] && kill -0 $old 2>/dev/null && replace="-sf $old"
-exec haproxy -q -D -p ${directory.file('pid')} -f ${directory.file('haproxy.cfg')} $replace
+exec '${binary.path}' -q -D -p ${directory.file('pid')} -f ${directory.file('haproxy.cfg')} $replace
 `
     await writeFile(directory.file('reload'), script)
     await chmod(directory.file('reload'), 0o755)
@@ -654,12 +563,12 @@ exec haproxy -q -D -p ${directory.file('pid')} -f ${directory.file('haproxy.cfg'
 
   it('haproxy generator with do_checks keeps a refused candidate away from an external HAProxy', async () => {
     const candidate = directory.file('haproxy.cfg.tmp')
-    driver = new Driver(airbnb({ do_checks: true, check_command: `haproxy -c -f ${candidate}` }))
+    driver = new Driver(airbnb({ do_checks: true, check_command: `${binary.path} -c -f ${candidate}` }))
     driver.configure(web(a()))
     await eventually(async () => assert.equal(await request(port), 'a'))
     const good = await readFile(directory.file('haproxy.cfg'), 'utf8')
     driver.configure({ web: { options: { port, backend: ['timeout server never'] }, instances: [instance(a())] } })
-    await eventually(() => assert.match(String(driver.generator.state()['file_error']), /timeout server/))
+    await eventually(() => assert.match(JSON.stringify(driver.generator.state()['quarantined']), /timeout server/))
     assert.equal(await readFile(directory.file('haproxy.cfg'), 'utf8'), good)
     assert.equal(await runs(), 1)
   })

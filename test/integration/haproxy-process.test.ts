@@ -9,6 +9,7 @@ import { runCommand } from '../../src/synapse/generators/haproxy/run-command.ts'
 import { Child } from '../harness/child.ts'
 import { consistently, eventually } from '../harness/eventually.ts'
 import { Backend, HaproxyDirectory, request, show, startLoad, workerPid } from '../harness/haproxy.ts'
+import { describeOnEachHaproxy } from '../harness/haproxy-binaries.ts'
 import { freePort } from '../harness/ports.ts'
 import { recordingLog } from '../harness/recording-log.ts'
 
@@ -30,7 +31,7 @@ backend be
   server one 127.0.0.1:${backend} id 1
 ${extra}`
 
-describe('ManagedHaproxy', () => {
+describeOnEachHaproxy('ManagedHaproxy', (binary) => {
   let directory: HaproxyDirectory
   let backend: Backend
   let port: number
@@ -42,7 +43,7 @@ describe('ManagedHaproxy', () => {
   let starts: number
 
   beforeEach(async () => {
-    directory = await HaproxyDirectory.create()
+    directory = await HaproxyDirectory.create(binary)
     backend = await Backend.start('one')
     port = await freePort()
     stats = directory.file('stats.sock')
@@ -288,10 +289,10 @@ describe('ManagedHaproxy', () => {
   })
 })
 
-describe('ConfigFile', () => {
+describeOnEachHaproxy('ConfigFile', (binary) => {
   let directory: HaproxyDirectory
   beforeEach(async () => {
-    directory = await HaproxyDirectory.create()
+    directory = await HaproxyDirectory.create(binary)
   })
   afterEach(() => directory.remove())
 
@@ -305,7 +306,7 @@ describe('ConfigFile', () => {
     })
   const good =
     'defaults\n  mode http\n  timeout connect 1s\n  timeout client 1s\n  timeout server 1s\nlisten l\n  bind 127.0.0.1:1\n'
-  const haproxyCheck = () => ['haproxy', '-c', '-f', directory.file('haproxy.cfg.tmp')]
+  const haproxyCheck = () => [binary.path, '-c', '-f', directory.file('haproxy.cfg.tmp')]
 
   it('ConfigFile.replace() replaces the file when the check accepts the candidate', async () => {
     const config = file(haproxyCheck())
@@ -388,7 +389,7 @@ async function isAlive(pid: number): Promise<boolean> {
   return !/\) [ZX]/.test(status)
 }
 
-describe('ExternalHaproxy', () => {
+describeOnEachHaproxy('ExternalHaproxy', (binary) => {
   let directory: HaproxyDirectory
   let backend: Backend
   let port: number
@@ -398,7 +399,7 @@ describe('ExternalHaproxy', () => {
   let restarts: number
 
   beforeEach(async () => {
-    directory = await HaproxyDirectory.create()
+    directory = await HaproxyDirectory.create(binary)
     backend = await Backend.start('one')
     port = await freePort()
     stats = directory.file('stats.sock')
@@ -410,7 +411,7 @@ describe('ExternalHaproxy', () => {
 echo run >> ${directory.file('runs')}
 old=$(cat ${directory.file('pid')} 2>/dev/null)
 [ -n "$old" ] && kill -0 $old 2>/dev/null && replace="-sf $old"
-exec haproxy -q -D -p ${directory.file('pid')} -f ${directory.file('haproxy.cfg')} $replace
+exec '${binary.path}' -q -D -p ${directory.file('pid')} -f ${directory.file('haproxy.cfg')} $replace
 `
     await writeFile(directory.file('reload'), script)
     await chmod(directory.file('reload'), 0o755)

@@ -11,9 +11,10 @@ import { parseServersState } from '../../src/synapse/generators/haproxy/observe.
 import { planHaproxy } from '../../src/synapse/generators/haproxy/plan.ts'
 import { Child } from '../harness/child.ts'
 import { eventually } from '../harness/eventually.ts'
+import { describeOnEachHaproxy } from '../harness/haproxy-binaries.ts'
 import { haproxyScenarios } from '../harness/haproxy-scenarios.ts'
 
-describe('a rendered configuration', () => {
+describeOnEachHaproxy('a rendered configuration', ({ path, version }) => {
   let folder: string
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'haproxy-render-'))
@@ -23,14 +24,14 @@ describe('a rendered configuration', () => {
   async function check(text: string): Promise<Child> {
     const file = join(folder, 'haproxy.cfg')
     await writeFile(file, text)
-    const haproxy = new Child('haproxy -c', 'haproxy', ['-c', '-f', file])
+    const haproxy = new Child('haproxy -c', path, ['-c', '-f', file])
     await haproxy.exit()
     return haproxy
   }
 
   for (const scenario of haproxyScenarios()) {
     it(`passes haproxy -c: ${scenario.name}`, async () => {
-      const haproxy = await check(scenario.build().state.configText)
+      const haproxy = await check(scenario.build(version).state.configText)
       assert.equal(await haproxy.exit(), 0, haproxy.output)
     })
   }
@@ -38,12 +39,12 @@ describe('a rendered configuration', () => {
   it('would not pass without its last line feed', async () => {
     const [scenario] = haproxyScenarios()
     assert.ok(scenario)
-    const haproxy = await check(scenario.build().state.configText.trimEnd())
+    const haproxy = await check(scenario.build(version).state.configText.trimEnd())
     assert.equal(await haproxy.exit(), 1, haproxy.output)
   })
 })
 
-describe('a plan of planHaproxy()', () => {
+describeOnEachHaproxy('a plan of planHaproxy()', ({ path, version }) => {
   let folder: string
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'haproxy-plan-'))
@@ -52,11 +53,11 @@ describe('a plan of planHaproxy()', () => {
 
   for (const scenario of haproxyScenarios()) {
     it(`is understood by a HAProxy without servers, and empty afterwards: ${scenario.name}`, async () => {
-      const state = atRunTime(scenario.build().state)
+      const state = atRunTime(scenario.build(version).state)
       const socket = join(folder, 'haproxy.sock')
       const file = join(folder, 'haproxy.cfg')
       await writeFile(file, backendsOnly(state, socket))
-      const haproxy = new Child('haproxy', 'haproxy', ['-db', '-f', file])
+      const haproxy = new Child('haproxy', path, ['-db', '-f', file])
       try {
         await eventually(() => ask(socket, 'show info'))
         const known = new ServerLedger()

@@ -9,11 +9,12 @@ import { WorkerSession } from '../../src/synapse/generators/haproxy/runtime.ts'
 import type { Child } from '../harness/child.ts'
 import { consistently, eventually } from '../harness/eventually.ts'
 import { HaproxyDirectory, show, showServers, startHaproxy } from '../harness/haproxy.ts'
+import { describeOnEachHaproxy } from '../harness/haproxy-binaries.ts'
 import { freePort } from '../harness/ports.ts'
 
 const never = new AbortController().signal
 
-describe('WorkerSession on a real HAProxy', () => {
+describeOnEachHaproxy('WorkerSession', (binary) => {
   let directory: HaproxyDirectory
   let haproxy: Child
   let socket: string
@@ -40,10 +41,10 @@ ${extra}
 `
 
   before(async () => {
-    directory = await HaproxyDirectory.create()
+    directory = await HaproxyDirectory.create(binary)
     socket = directory.file('stats.sock')
     tcpPort = await freePort()
-    haproxy = await startHaproxy(directory.file('haproxy.cfg'), config(), socket)
+    haproxy = await startHaproxy(binary, directory.file('haproxy.cfg'), config(), socket)
   })
 
   beforeEach(async () => {
@@ -142,9 +143,10 @@ ${extra}
   })
 
   it('WorkerSession.open() outlives the idle limit that HAProxy gives to others', async () => {
-    const own = await HaproxyDirectory.create()
+    const own = await HaproxyDirectory.create(binary)
     const path = own.file('stats.sock')
     const child = await startHaproxy(
+      binary,
       own.file('haproxy.cfg'),
       `global\n  stats socket ${path} level admin\n  stats timeout 300ms\n`,
       path,
@@ -161,9 +163,14 @@ ${extra}
   })
 
   it('WorkerSession reports the loss when HAProxy is killed, and rejects what is pending', async () => {
-    const own = await HaproxyDirectory.create()
+    const own = await HaproxyDirectory.create(binary)
     const path = own.file('stats.sock')
-    const child = await startHaproxy(own.file('haproxy.cfg'), `global\n  stats socket ${path} level admin\n`, path)
+    const child = await startHaproxy(
+      binary,
+      own.file('haproxy.cfg'),
+      `global\n  stats socket ${path} level admin\n`,
+      path,
+    )
     const doomed = await open(path)
     const pending = assert.rejects(doomed.send(Array<string>(2000).fill('show info'), never), {
       code: 'HAPROXY_SOCKET',

@@ -75,6 +75,14 @@ const cases: readonly {
     message: /^src\/core\/backoff\.ts must not import src\/core\/clock\.ts/,
   },
   {
+    rule: keepsPure,
+    guilty: [
+      ['src/core/files.ts', "import { readFile } from 'node:fs/promises'"],
+      ['src/nerve/health.ts', "import { read } from '../core/files.ts'"],
+    ],
+    message: /^src\/nerve\/health\.ts must not import node:fs\/promises \(src\/core\/files\.ts does\): it is a pure/,
+  },
+  {
     rule: hasNoCycles,
     guilty: [
       ['src/core/a.ts', "import { b } from './b.ts'"],

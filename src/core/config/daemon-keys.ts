@@ -19,7 +19,9 @@ export const stateDirectory = text
   .describe('Directory for what must survive a restart. Default: nothing is kept.')
 
 /** Where the admin server listens; undefined: nowhere. */
-export type AdminConfig = { readonly host: string; readonly port: number } | undefined
+export type AdminConfig =
+  | { readonly host: string; readonly port: number; readonly token?: string | undefined }
+  | undefined
 
 /** The admin server, on `defaultPort` unless told otherwise. Parsed: where to listen, or undefined. */
 export const admin = (defaultPort: number) =>
@@ -35,6 +37,11 @@ export const admin = (defaultPort: number) =>
             .union([z.literal(0), port], { error: 'expected a port number, 1 to 65535, or 0 for any free one' })
             .default(defaultPort)
             .describe(`Port to listen on; 0 picks a free one, which the log names. Default: ${defaultPort}.`),
+          token: text
+            .optional()
+            .describe(
+              'Lets other machines change something: "Authorization: Bearer TOKEN". Default: only this machine may.',
+            ),
         }),
       ],
       { error: 'expected a map with host and port, or false for no admin server' },
@@ -62,7 +69,7 @@ export const statsd = z
   .transform(({ host, port, sample_rate }): StatsdConfig => ({ host, port, sampleRates: sample_rate }))
   .optional()
   .describe(
-    'A StatsD server for metrics with the names of Airbnb. Checked, but not sent to yet: use /metrics of the admin server.',
+    "A StatsD server that metrics with the names of Airbnb's daemons are sent to, in the words of DogStatsD. Default: none.",
   )
 
 const CONTROL_CHARACTER = /\p{Cc}/u

@@ -36,6 +36,10 @@ export interface ConfigDialect<Parsed, Config> {
   readonly schema: z.ZodType<Parsed>
   /** Extensions of the files in `service_conf_dir`, in reading order; where two files name one service the later wins. */
   readonly extensions: readonly string[]
+  /** Reads the text of a file. Default: YAML with values from the environment, as both daemons' own files are. */
+  readonly parse?: (file: string, text: string, environment: Environment) => SourceFile
+  /** The case of keys does not count. Default false. */
+  readonly anyCase?: boolean
   /** Mistakes that the schema alone cannot see. */
   check?(parsed: Parsed, sources: Sources): readonly Problem[]
   /** The internal model. Only called without errors. */
@@ -50,11 +54,11 @@ export async function loadConfig<Parsed, Config>(
   dialect: ConfigDialect<Parsed, Config>,
   { file, environment, lenient = false, overrides = {} }: LoadOptions,
 ): Promise<Loaded<Config>> {
-  const sources = await readSources(file, environment, dialect.extensions)
+  const sources = await readSources(file, environment, dialect.extensions, dialect.parse)
   const { value } = sources
   const wanted = isMap(value) ? { ...sources, value: { ...withoutOwnKeys(value), ...overrides } } : sources
   if (value === undefined) throw new ConfigError(sources.problems, sources.inputs)
-  const validation = validate(dialect.schema, wanted, { lenient })
+  const validation = validate(dialect.schema, wanted, { lenient, anyCase: dialect.anyCase })
   if (!validation.ok) throw new ConfigError([...sources.problems, ...validation.problems], sources.inputs)
   const checked = dialect.check?.(validation.value, sources) ?? []
   const problems = sortProblems([...sources.problems, ...validation.warnings, ...checked])
@@ -69,8 +73,9 @@ export async function readSources(
   file: string,
   environment: Environment,
   extensions: readonly string[],
+  parse: ConfigDialect<unknown, unknown>['parse'] = parseSourceFile,
 ): Promise<Sources> {
-  const main = await readSource(file, environment)
+  const main = await readSource(file, environment, parse)
   const directory = isMap(main.value) ? main.value['service_conf_dir'] : undefined
   if (typeof directory !== 'string' || directory === '') return combineSources(main, [], [], [file])
   const path = expandHome(directory, environment)
@@ -83,7 +88,7 @@ export async function readSources(
   }
   const services = await Promise.all(
     listing.files.map(async (name): Promise<ServiceFile> => {
-      const source = await readSource(join(path, name), environment)
+      const source = await readSource(join(path, name), environment, parse)
       return { name: serviceName(name), source: source.value === null ? emptyService(source) : source }
     }),
   )
@@ -94,10 +99,14 @@ export async function readSources(
   ])
 }
 
-async function readSource(file: string, environment: Environment): Promise<SourceFile> {
+async function readSource(
+  file: string,
+  environment: Environment,
+  parse: NonNullable<ConfigDialect<unknown, unknown>['parse']>,
+): Promise<SourceFile> {
   try {
     const bytes = await readFile(file)
-    return parseSourceFile(file, new TextDecoder('utf-8', { fatal: true }).decode(bytes), environment)
+    return parse(file, new TextDecoder('utf-8', { fatal: true }).decode(bytes), environment)
   } catch (error) {
     const message = `cannot read the file: ${explain(error)}`
     return unreadable(file, [{ severity: 'error', file, path: [], message }])

@@ -18,10 +18,10 @@ import {
 import { messageOf } from '../errors.ts'
 import {
   type Environment,
+  type Expression,
   evaluate,
   forbiddenCharacter,
   isMasked,
-  type MaskedText,
   mask,
   unclosedExpression,
   unmask,
@@ -59,14 +59,28 @@ export interface SourceFile {
 const OPTIONS = { version: '1.2', merge: true, prettyErrors: false, uniqueKeys: true, logLevel: 'error' } as const
 const START: Position = { line: 1, column: 1 }
 
+/** For texts that were made of others. */
+export interface SourceOptions {
+  /** Nothing comes from the environment: `${NAME}` is text like any other. Default false. */
+  readonly isPlain?: boolean
+  /** The place that the people who wrote the text know, of an offset in it. Default: in the text itself. */
+  readonly positionOf?: (offset: number) => Position
+}
+
 /** Reads the text of a file: YAML 1.2 with merge keys, and the environment's values put in. Never throws. */
-export function parseSourceFile(file: string, text: string, environment: Environment): SourceFile {
+export function parseSourceFile(
+  file: string,
+  text: string,
+  environment: Environment,
+  { isPlain = false, positionOf }: SourceOptions = {},
+): SourceFile {
   const forbidden = forbiddenCharacter(text)
   const lines = new LineCounter()
   try {
-    const masked = mask(forbidden < 0 ? text : text.slice(0, forbidden))
+    const readable = forbidden < 0 ? text : text.slice(0, forbidden)
+    const masked = isPlain ? { text: readable, expressions: undefined } : mask(readable)
     const document = parseDocument(masked.text, { ...OPTIONS, lineCounter: lines })
-    const reader = new SourceReader(file, document, lines, masked)
+    const reader = new SourceReader(file, document, positionOf ?? positionIn(lines), masked)
     if (forbidden >= 0) reader.problem(forbidden, [], 'a character that text never holds; is this a text file?')
     return reader.read(environment)
   } catch (error) {
@@ -83,20 +97,34 @@ export function unreadable(file: string, problems: readonly Problem[]): SourceFi
 
 type ReadDocument = Document.Parsed<ParsedNode, true> | Document<Node, true>
 
+function positionIn(lines: LineCounter): (offset: number) => Position {
+  return (offset) => {
+    const { line, col } = lines.linePos(offset)
+    return { line: Math.max(1, line), column: Math.max(1, col) }
+  }
+}
+
 class SourceReader {
   readonly #file: string
   readonly #document: ReadDocument
-  readonly #lines: LineCounter
-  readonly #masked: MaskedText
+  readonly #position: (offset: number) => Position
+  readonly #expressions: readonly Expression[]
+  readonly #isPlain: boolean
   readonly #problems: Problem[] = []
   readonly #environment = new Map<Scalar, EnvironmentText>()
   #broken = false
 
-  constructor(file: string, document: ReadDocument, lines: LineCounter, masked: MaskedText) {
+  constructor(
+    file: string,
+    document: ReadDocument,
+    positionOf: (offset: number) => Position,
+    { expressions }: { readonly expressions: readonly Expression[] | undefined },
+  ) {
     this.#file = file
     this.#document = document
-    this.#lines = lines
-    this.#masked = masked
+    this.#position = positionOf
+    this.#expressions = expressions ?? []
+    this.#isPlain = expressions === undefined
   }
 
   problem(offset: number, path: ConfigPath, message: string, severity: Problem['severity'] = 'error'): void {
@@ -122,12 +150,11 @@ class SourceReader {
     if (syntax !== undefined) {
       this.#broken = true
       const { offset, message } = explainSyntax(this.#document, syntax)
-      this.problem(offset, [], `broken YAML: ${unmask(message, this.#masked.expressions)}`)
+      this.problem(offset, [], `broken YAML: ${unmask(message, this.#expressions)}`)
       return
     }
     for (const { pos } of errors) this.problem(pos[0], [], this.#explainDuplicate(pos[0]))
-    for (const { pos, message } of warnings)
-      this.problem(pos[0], [], unmask(message, this.#masked.expressions), 'warning')
+    for (const { pos, message } of warnings) this.problem(pos[0], [], unmask(message, this.#expressions), 'warning')
   }
 
   #explainDuplicate(offset: number): string {
@@ -138,7 +165,7 @@ class SourceReader {
         if (duplicate === undefined) return undefined
         const first = map.items.find(({ key }) => keyText(key) === keyText(duplicate.key))
         const line = this.#position(start(first?.key) ?? 0).line
-        message = `the key "${unmask(keyText(duplicate.key), this.#masked.expressions)}" is given twice; it is already on line ${line}`
+        message = `the key "${unmask(keyText(duplicate.key), this.#expressions)}" is given twice; it is already on line ${line}`
         return visit.BREAK
       },
     })
@@ -181,20 +208,20 @@ class SourceReader {
 
   #interpolate(scalar: Scalar, isKey: boolean, path: ConfigPath, environment: Environment): void {
     const { value } = scalar
-    if (typeof value !== 'string') return
+    if (typeof value !== 'string' || this.#isPlain) return
     const offset = start(scalar) ?? 0
     const unclosed = unclosedExpression(value)
     if (unclosed !== undefined) this.problem(offset, path, `a ${unclosed} that is not closed on its line`)
     if (!isMasked(value)) return
     let missing = false
-    const text = unmask(value, this.#masked.expressions, (expression) => {
+    const text = unmask(value, this.#expressions, (expression) => {
       const result = evaluate(expression, environment)
       if (result.ok) return result.value
       if (!missing) this.problem(offset, path, result.reason)
       missing = true
       return ''
     })
-    const source = unmask(value, this.#masked.expressions)
+    const source = unmask(value, this.#expressions)
     this.#environment.set(scalar, { source, text: missing ? undefined : text })
     if (missing && !isKey) scalar.value = null
     else scalar.value = isKey || scalar.type !== 'PLAIN' ? text : reread(text)
@@ -247,16 +274,16 @@ class SourceReader {
   #child(node: unknown, step: string | number): { readonly key?: unknown; readonly value: unknown } | undefined {
     if (isSeq(node)) return typeof step === 'number' && step in node.items ? { value: node.items[step] } : undefined
     if (!isMap(node)) return undefined
-    return this.#pairs(node).find(({ key }) => keyText(key) === String(step))
+    const pairs = this.#pairs(node)
+    const inAnyCase = String(step).toLowerCase() // some dialects take keys so
+    return (
+      pairs.find(({ key }) => keyText(key) === String(step)) ??
+      pairs.find(({ key }) => keyText(key).toLowerCase() === inAnyCase)
+    )
   }
 
   #resolve(node: unknown): unknown {
     return isAlias(node) ? node.resolve(this.#document) : node
-  }
-
-  #position(offset: number): Position {
-    const { line, col } = this.#lines.linePos(offset)
-    return { line: Math.max(1, line), column: Math.max(1, col) }
   }
 }
 

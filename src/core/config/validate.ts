@@ -11,6 +11,8 @@ export type Validation<T> =
 export interface ValidateOptions {
   /** Unknown keys are warnings, and left out. */
   readonly lenient: boolean
+  /** The case of keys does not count, as where Go reads JSON. Default false. */
+  readonly anyCase?: boolean | undefined
 }
 
 /**
@@ -19,7 +21,7 @@ export interface ValidateOptions {
  * Three things are mended before they count: a key without a value counts as not given (unless the schema takes null),
  * words are read as the schema wants them (see `meantInstead`), and ignored keys are left out with a warning.
  */
-export function validate<T>(schema: z.ZodType<T>, sources: Sources, { lenient }: ValidateOptions): Validation<T> {
+export function validate<T>(schema: z.ZodType<T>, sources: Sources, options: ValidateOptions): Validation<T> {
   const data: unknown = structuredClone(sources.value)
   const warnings: Problem[] = []
   for (;;) {
@@ -27,7 +29,7 @@ export function validate<T>(schema: z.ZodType<T>, sources: Sources, { lenient }:
     if (outcome.ok) return { ok: true, value: outcome.value, warnings: sortProblems(warnings) }
     let mended = 0
     for (const finding of outcome.findings) {
-      const done = mend(finding, data, sources, lenient)
+      const done = mend(finding, data, sources, options)
       if (done === undefined) continue
       mended += 1
       if (done.warning !== undefined) warnings.push(done.warning)
@@ -42,7 +44,7 @@ interface Mended {
 }
 
 /** Changes `data` so that the finding is none any more. Returns undefined when it is a mistake. */
-function mend(finding: Finding, data: unknown, sources: Sources, lenient: boolean): Mended | undefined {
+function mend(finding: Finding, data: unknown, sources: Sources, options: ValidateOptions): Mended | undefined {
   const holder = valueAt(data, finding.path.slice(0, -1))
   const key = finding.path.at(-1)
   if (typeof holder !== 'object' || holder === null || key === undefined || !Object.hasOwn(holder, key))
@@ -53,10 +55,20 @@ function mend(finding: Finding, data: unknown, sources: Sources, lenient: boolea
     entries[key] = meant
     return {}
   }
-  const leftOut = isMap(holder) ? leaveOut(finding, entries[key], sources, lenient) : undefined
+  const sameKey =
+    options.anyCase === true && finding.kind === 'unknown-key' ? inAnyCase(key, finding.known ?? []) : undefined
+  if (sameKey !== undefined && !Object.hasOwn(entries, sameKey)) {
+    entries[sameKey] = entries[key]
+    delete entries[key]
+    return {}
+  }
+  const leftOut = isMap(holder) ? leaveOut(finding, entries[key], sources, options.lenient) : undefined
   if (leftOut !== undefined) delete entries[key]
   return leftOut
 }
+
+const inAnyCase = (key: string | number, known: readonly string[]) =>
+  known.find((candidate) => candidate.toLowerCase() === String(key).toLowerCase())
 
 /**
  * What a value means where the schema wants another type. YAML makes a number of a plain `${HOSTNAME}` like 12e5: where

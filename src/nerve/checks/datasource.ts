@@ -28,8 +28,8 @@ export function referencesOf(template: string): readonly string[] {
 /** Puts the fields in. @throws SyntaxError that names a reference to something else. */
 export function fillDatasource(template: string, fields: DatasourceFields): string {
   return template.replace(REFERENCE, (_, reference: string) => {
-    const value = reference.startsWith('.') ? fields[reference.slice(1)] : undefined
-    if (value !== undefined) return String(value)
+    const name = reference.slice(1)
+    if (reference.startsWith('.') && Object.hasOwn(fields, name)) return String(fields[name])
     const known = Object.keys(fields).map((name) => `{{.${name}}}`)
     throw new SyntaxError(`{{${reference}}} is unknown; known are ${known.join(', ')}`)
   })
@@ -37,7 +37,8 @@ export function fillDatasource(template: string, fields: DatasourceFields): stri
 
 const MYSQL_EXPECTED = 'expected user:password@tcp(host:port)/database?options, as go-sql-driver/mysql has it'
 // The password may hold any sign: the last @ before the last / ends it.
-const MYSQL = /^(?:(?<login>.*)@)?(?<net>[a-z]*)(?:\((?<address>[^()]*)\))?\/(?<database>[^/?]*)(?:\?(?<options>[^/]*))?$/s
+const MYSQL =
+  /^(?:(?<login>.*)@)?(?<net>[a-z]*)(?:\((?<address>[^()]*)\))?\/(?<database>[^/?]*)(?:\?(?<options>[^/]*))?$/s
 
 const MYSQL_TLS: ReadonlyMap<string, Datasource['tls']> = new Map([
   ['false', 'none'],
@@ -97,7 +98,7 @@ function urlWords(text: string): Words {
   const url = parseUrl(text, POSTGRES_EXPECTED)
   const { username: user, password, hostname: host, port, pathname, searchParams } = url
   const decoded = { user, password, host: bare(host), port, dbname: pathname.slice(1) }
-  return { ...mapValues(optional(decoded), decodeURIComponent), ...Object.fromEntries(searchParams) }
+  return { ...decode(optional(decoded), POSTGRES_EXPECTED), ...Object.fromEntries(searchParams) }
 }
 
 const WORD = /\s*([a-z_]+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|((?:[^\s'\\]|\\.)*))(?:\s+|$)/gsy
@@ -122,7 +123,7 @@ export function parseAmqpDatasource(text: string): Datasource {
   const secure = protocol === 'amqps:'
   const decoded = { username, password, host: bare(hostname), database: pathname.slice(1) }
   return {
-    ...mapValues(optional(decoded), decodeURIComponent),
+    ...decode(optional(decoded), AMQP_EXPECTED),
     ...optional({ port: parsePort(port) ?? (secure ? 5671 : 5672) }),
     tls: secure ? 'verified' : 'none',
   }
@@ -161,6 +162,11 @@ function optional<T extends Readonly<Record<string, unknown>>>(values: T): Prese
   ) as Present<T>
 }
 
-function mapValues<T extends Readonly<Record<string, string>>>(values: T, change: (value: string) => string): T {
-  return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, change(value)])) as T
+/** Takes the percent signs out of parts of a URL. */
+function decode<T extends Readonly<Record<string, string>>>(parts: T, expected: string): T {
+  try {
+    return Object.fromEntries(Object.entries(parts).map(([key, part]) => [key, decodeURIComponent(part)])) as T
+  } catch {
+    throw new SyntaxError(expected) // without a cause, which could show a password
+  }
 }

@@ -1,19 +1,16 @@
-import type { Socket } from 'node:net'
-import type { buildConnector, Client, Dispatcher } from 'undici'
+import type { Dispatcher } from 'undici'
 import * as z from 'zod'
 import { systemClock } from '../../core/clock.ts'
 import { durationMs, text } from '../../core/config/schema.ts'
 import { messageOf } from '../../core/errors.ts'
 import { type CheckContext, defineCheck } from './check.ts'
 import { within } from './deadline.ts'
-import { codeOf, explain, isConnectionLost } from './failure.ts'
-import { type HttpAnswer, parseBody, parseStatuses, unexpected } from './http-expectation.ts'
+import { destroyConnection, exchange, type HttpConnection, type Progress, prepareHttp } from './http-connection.ts'
+import { parseBody, parseStatuses, unexpected } from './http-expectation.ts'
 import { createKept } from './kept.ts'
 import { createConnector, formatAddress, startTls } from './socket.ts'
 import { prepareTls, refineTls, tlsOptions } from './tls-options.ts'
 
-/** So much of a body is read and searched; the rest is not waited for. */
-const MAX_BODY_BYTES = 1024 * 1024
 /** Headers that describe the connection, which is the check's own affair. */
 const HOP_BY_HOP = [
   'connection',
@@ -85,21 +82,10 @@ const options = z
 
 type HttpOptions = z.output<typeof options>
 
-/** One HTTP/1.1 connection: a socket of ours, lent to undici for requests. */
-interface Connection {
-  readonly socket: Socket
-  readonly client: Client
-}
-
 /** Opens connections. */
 interface Opener {
   readonly where: string
-  open(signal: AbortSignal): Promise<Connection>
-}
-
-/** What the run that is under way waits for. */
-interface Progress {
-  waitingFor: string
+  open(signal: AbortSignal): Promise<HttpConnection>
 }
 
 /**
@@ -118,12 +104,12 @@ export const http = defineCheck({
     const { open_timeout: openMs, ssl_timeout: tlsMs, read_timeout: readMs = timeoutMs } = settings
     const progress: Progress = { waitingFor: 'connection' }
     const opener = await prepareOpener(context, settings, progress)
-    const connections = createKept<Connection>({
+    const connections = createKept<HttpConnection>({
       keep: settings.keep_alive,
       open: (signal) => opener.open(signal),
       isOpen: ({ socket }) => socket.readable && socket.writable,
-      end: destroy,
-      destroy,
+      end: destroyConnection,
+      destroy: destroyConnection,
     })
     const request = requestOptions(context, settings)
     const { expect, expect_body, expect_status } = settings
@@ -132,8 +118,8 @@ export const http = defineCheck({
       deadlineMs: openMs + (settings.ssl ? tlsMs : 0) + readMs,
       waitingFor: () => progress.waitingFor,
       run: (signal) =>
-        connections.use(signal, async ({ client }) => {
-          const work = () => exchange(client, request, opener.where, progress)
+        connections.use(signal, async (connection) => {
+          const work = () => exchange(connection, request, opener.where, progress)
           const answer = await within(clock, readMs, () => progress.waitingFor, signal, work)
           const reason = unexpected(answer, expectation)
           if (reason !== undefined) throw new Error(reason)
@@ -144,7 +130,7 @@ export const http = defineCheck({
 })
 
 async function prepareOpener(context: CheckContext, settings: HttpOptions, progress: Progress): Promise<Opener> {
-  const { Client } = await import('undici')
+  const connect = await prepareHttp()
   const { clock = systemClock, target } = context
   const { open_timeout: openMs, ssl_timeout: tlsMs, unix_socket: unixSocket } = settings
   const tls = await prepareTls(settings, target)
@@ -167,31 +153,9 @@ async function prepareOpener(context: CheckContext, settings: HttpOptions, progr
           startTls(plain, securely, { where, serverName: tls.serverName }, inner),
         )
       }
-      // The origin is a formality: the socket is lent and the Host header is ours. undici's timers are off, being coarse.
-      const client = new Client('http://check.invalid', { connect: lend(socket), headersTimeout: 0, bodyTimeout: 0 })
-      return { socket, client }
+      return connect(socket)
     },
   }
-}
-
-/** A connector for undici that gives it `socket`, once: when that is closed the connection has ended. */
-function lend(socket: Socket): buildConnector.connector {
-  let lent = false
-  return (_options, callback) => {
-    const isFirst = !lent
-    lent = true
-    // undici does not expect the answer before its call has returned.
-    queueMicrotask(() => (isFirst ? callback(null, socket) : callback(new ConnectionClosed(), null)))
-  }
-}
-
-class ConnectionClosed extends Error {
-  readonly code = 'UND_ERR_CLOSED'
-}
-
-function destroy({ client, socket }: Connection): void {
-  socket.destroy()
-  client.destroy(() => {})
 }
 
 function requestOptions({ target }: CheckContext, settings: HttpOptions): Dispatcher.RequestOptions {
@@ -208,46 +172,4 @@ function requestOptions({ target }: CheckContext, settings: HttpOptions): Dispat
     },
     reset: !settings.keep_alive,
   }
-}
-
-/** Sends the request and reads the answer, of its body at most MAX_BODY_BYTES: an endless one ends the connection there. */
-async function exchange(
-  client: Client,
-  request: Dispatcher.RequestOptions,
-  where: string,
-  progress: Progress,
-): Promise<HttpAnswer> {
-  progress.waitingFor = `answer from ${where}`
-  let come: string | undefined
-  try {
-    const { statusCode: status, headers, body } = await client.request(request)
-    const chunks: Buffer[] = []
-    let bytes = 0
-    const note = () => {
-      come = `status ${status}, ${bytes} bytes of the body`
-      progress.waitingFor = `end of the answer from ${where} (so far: ${come})`
-    }
-    note()
-    for await (const chunk of body as AsyncIterable<Buffer>) {
-      chunks.push(chunk)
-      bytes += chunk.length
-      note()
-      if (bytes >= MAX_BODY_BYTES) break
-    }
-    const encoding = headers['content-encoding']
-    return { status, body: Buffer.concat(chunks).toString(), encoding: encoding?.toString() }
-  } catch (cause) {
-    // Only a connection that was lost before anything came may be one that the server had closed while it was kept.
-    if (come !== undefined && (isConnectionLost(cause) || codeOf(cause) === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH')) {
-      throw new Error(`${where} closed the connection in the middle of its answer (${come})`)
-    }
-    throw new Error(describeFailure(cause, where), { cause })
-  }
-}
-
-function describeFailure(error: unknown, where: string): string {
-  if (error instanceof Error && error.name === 'HTTPParserError')
-    return `the answer of ${where} is not HTTP: ${messageOf(error)}`
-  if (codeOf(error) === 'UND_ERR_SOCKET') return `${where} closed the connection without an answer`
-  return explain(error, where)
 }

@@ -1,6 +1,13 @@
 // Every check type nerve knows. To add one, write its file and list it here.
+export { exec } from './exec.ts'
+export { grpc } from './grpc.ts'
 export { http } from './http.ts'
+export { kubernetes } from './kubernetes.ts'
 export { mysql } from './mysql.ts'
 export { noop } from './noop.ts'
+export { postgres } from './postgres.ts'
+export { proxyhttp } from './proxyhttp.ts'
+export { amqp, rabbitmq } from './rabbitmq.ts'
 export { redis } from './redis.ts'
+export { sql } from './sql.ts'
 export { tcp } from './tcp.ts'

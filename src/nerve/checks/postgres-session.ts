@@ -4,7 +4,7 @@ import { rejectOnAbort } from '../../core/clock.ts'
 import { messageOf } from '../../core/errors.ts'
 import type { CheckContext } from './check.ts'
 import { codeOf, explain, oneLine } from './failure.ts'
-import { type PasswordSource, preparePassword } from './secret.ts'
+import { preparePassword } from './secret.ts'
 import { createConnector, startTls } from './socket.ts'
 import type { LoginSettings, Progress, SqlServer, SqlSession } from './sql-session.ts'
 import { prepareTls } from './tls-options.ts'
@@ -27,12 +27,14 @@ export async function preparePostgres(
   const { timeoutMs } = context
   const { where, openSocket } = await prepareSocket(context, settings, progress)
   const createClient = await prepareClient(context, settings)
+  const readPassword = await preparePassword(settings)
   return {
     where,
     async login(signal) {
+      const password = await readPassword()
       const socket = await openSocket(signal)
       progress.waitingFor = () => (socket.bytesRead === 0 ? `answer from ${where}` : `end of the login at ${where}`)
-      const client = createClient(socket)
+      const client = createClient(socket, password)
       const onAbort = () => socket.destroy()
       signal.addEventListener('abort', onAbort, { once: true })
       try {
@@ -103,18 +105,17 @@ async function askForTls(socket: Socket, where: string, signal: AbortSignal): Pr
 async function prepareClient(
   { target }: CheckContext,
   settings: LoginSettings,
-): Promise<(socket: Socket) => Client> {
+): Promise<(socket: Socket, password: string | undefined) => Client> {
   const { Client } = (await import('pg')).default
-  const readPassword = await preparePassword(settings)
   const { username, database = username } = settings
-  return (socket) => {
+  return (socket, password) => {
     const client = new Client({
       stream: () => connected(socket),
       host: target.host,
       port: target.port,
       user: username,
       database,
-      password: () => requirePassword(readPassword),
+      password: () => requirePassword(password),
       ssl: false, // it has been dealt with
       application_name: 'nerve',
       client_encoding: 'utf8',
@@ -126,8 +127,7 @@ async function prepareClient(
 }
 
 /** Called only when the server wants one. */
-async function requirePassword(read: PasswordSource): Promise<string> {
-  const password = await read()
+function requirePassword(password: string | undefined): string {
   if (password === undefined || password === '') throw new Error('the server asks for a password, and none is given')
   return password
 }

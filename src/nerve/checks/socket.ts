@@ -1,6 +1,6 @@
 import { lookup } from 'node:dns'
 import { once } from 'node:events'
-import { connect, isIP, isIPv6, type LookupFunction, type NetConnectOpts, type Socket } from 'node:net'
+import { connect, isIP, isIPv6, type LookupFunction, type Socket } from 'node:net'
 import { type ConnectionOptions, type TLSSocket, connect as tlsConnect } from 'node:tls'
 import type { Target } from './check.ts'
 import { explain } from './failure.ts'
@@ -13,7 +13,7 @@ export interface Connector {
   /** The peer as people write it: `db:3306`, `[::1]:80` or the path of a unix socket. */
   readonly where: string
   /** What `net.connect` takes, for a library that insists on connecting by itself: give it the signal too. */
-  readonly address: NetConnectOpts
+  readonly address: object
   /** A connected socket. The caller destroys it. @throws Error with an operator's sentence, or `signal.reason`. */
   open(signal: AbortSignal): Promise<Socket>
 }

@@ -57,7 +57,11 @@ export interface TlsSettings {
  * @throws SmartStackError CONFIG_INVALID: a file that cannot be read or holds no certificate.
  */
 export async function prepareTls(options: TlsOptions, target: Target): Promise<TlsSettings | undefined> {
-  if (!options.ssl) return undefined
+  return options.ssl ? createTls(options, target) : undefined
+}
+
+/** The same for a check that always talks TLS. */
+export async function createTls(options: Omit<TlsOptions, 'ssl'>, target: Target): Promise<TlsSettings> {
   const verify = options.ssl_verify ?? options.ssl_ca_file !== undefined
   const material = async () => {
     const [ca, cert, key] = await Promise.all([

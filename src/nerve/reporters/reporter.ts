@@ -7,7 +7,15 @@ import type { InstancePayload } from '../../core/service-instance.ts'
 import type { SessionPool } from '../../zookeeper/zookeeper.ts'
 
 /** What the registry shall say of a service. */
-export type Registration = { readonly kind: 'present'; readonly payload: InstancePayload } | { readonly kind: 'absent' }
+export type Registration =
+  | { readonly kind: 'present'; readonly payload: InstancePayload }
+  /** `payload`: what to say where services that are not available stay visible. */
+  | { readonly kind: 'absent'; readonly payload?: InstancePayload }
+
+/** How a registration was written again before its time to live ended. */
+export type Renewal =
+  | { readonly ok: true; readonly hosts: readonly string[] }
+  | { readonly ok: false; readonly hosts: readonly string[]; readonly reason: 'no_node' | 'connection_error' }
 
 /** What a reporter may need beside its options. */
 export interface ReporterContext {
@@ -20,6 +28,10 @@ export interface ReporterContext {
   readonly sessions: SessionPool
   /** Ask for another `reconcile`: the registration was lost, or the registry can be reached again. */
   readonly onDisturbed: () => void
+  /** A registration with a time to live was written again, or could not be. */
+  readonly onRenewed: (renewal: Renewal) => void
+  /** Writes to standard output; rejects when that fails. */
+  readonly print: (text: string) => Promise<void>
 }
 
 /** Keeps one registration. */
@@ -29,10 +41,15 @@ export interface Reporter {
    * twice at once. The result may ask for another call, e.g. to renew a registration before its time to live ends.
    */
   reconcile(desired: Registration, signal: AbortSignal): Promise<ReconcileResult>
+  /** Whether the registry can be asked and holds what it should, as far as is known without asking. Default: it does. */
+  isWell?(): boolean
   /** What the status page shows, e.g. the path of the znode. */
   state(): Readonly<Record<string, unknown>>
-  /** Lets go of sessions and listeners. Does not de-register: the caller reconciles to `absent` first if it wants that. */
-  close(): Promise<void>
+  /**
+   * Lets go of sessions and listeners. Does not de-register: the caller reconciles to `absent` first if it wants that.
+   * `keep`: what is registered shall stay for as long as it can without us, e.g. until the session times out.
+   */
+  close(options?: { readonly keep: boolean }): Promise<void>
 }
 
 /** A reporter type: its options and how to make a reporter of them. */

@@ -1,11 +1,12 @@
 import * as z from 'zod'
-import { count } from '../../core/config/schema.ts'
+import { count, positiveDurationMs } from '../../core/config/schema.ts'
+import type { ReconcileResult } from '../../core/reconcile-loop.ts'
 import { encodePayload } from '../../core/service-instance.ts'
 import { digest, ensembleOptions, hosts, sessionTimeoutMs, tls, znodePath } from '../../zookeeper/ensemble-options.ts'
 import { createOwnNode } from '../../zookeeper/ephemeral-node.ts'
 import { encodeChildName } from '../../zookeeper/names.ts'
-import type { OwnNodeSpec } from '../../zookeeper/zookeeper.ts'
-import { defineReporter, type Registration } from './reporter.ts'
+import { type OwnNodeSpec, type Session, ZooKeeperError } from '../../zookeeper/zookeeper.ts'
+import { defineReporter, type Registration, type Reporter, type ReporterContext } from './reporter.ts'
 
 const options = z.object({
   zk_hosts: hosts,
@@ -23,6 +24,17 @@ const options = z.object({
     .describe(
       'Write a persistent registration again this often, so that a cleaner can tell it from a dead one. Ephemeral ones need none.',
     ),
+  node_naming: z
+    .enum(['airbnb', 'blablacar'])
+    .default('airbnb')
+    .describe('How the znode is called: airbnb: <instance_id>_; blablacar: <service>_<host>_c_<GUID>. Default airbnb.'),
+  expose_on_unavailable: z
+    .boolean()
+    .default(false)
+    .describe('Keep the znode of a service that is down, where its payload says that it is. Default false: remove it.'),
+  refresh_interval: positiveDurationMs
+    .optional()
+    .describe('Look at the znode again after this time, whatever its watch says. Default: about a minute.'),
   zk_session_timeout: sessionTimeoutMs,
   zk_digest: digest.optional(),
   zk_restrict: z
@@ -34,53 +46,101 @@ const options = z.object({
   zk_tls: tls.optional(),
 })
 
+type Options = z.output<typeof options>
+
+/**
+ * After an outage that sessions survived, a whole fleet could look at its znodes at once, which are all still there. The
+ * looks are spread over this time.
+ */
+const RESUME_SPREAD_MS = 5_000
+
 /** Registers the service as a znode, by default an ephemeral sequential one: Airbnb's layout (reference airbnb.md 2.8). */
 export const zookeeper = defineReporter({
   type: 'zookeeper',
   description: 'Registers the service as a znode in ZooKeeper.',
   options,
-  create({ sessions, clock, random, log, onDisturbed, service }, config) {
-    const session = sessions.acquire(
-      ensembleOptions({
-        hosts: config.zk_hosts,
-        sessionTimeoutMs: config.zk_session_timeout,
-        digest: config.zk_digest,
-        tls: config.zk_tls,
-      }),
-    )
-    const node = createOwnNode({ session, random, log, onDisturbed, id: service })
-    const ttlMs = config.node_type.startsWith('persistent') ? (config.ttl_seconds ?? 0) * 1000 : 0
-    let writtenAt = clock.now()
-    return {
-      async reconcile(desired, signal) {
-        const spec = nodeSpec(desired, config)
-        const before = node.path
-        await node.reconcile(spec, signal)
-        if (spec === undefined || node.path === undefined || ttlMs === 0) return {}
-        if (node.path !== before) writtenAt = clock.now()
-        if (clock.now() - writtenAt >= ttlMs) {
-          await session.setData(node.path, spec.data, signal)
-          writtenAt = clock.now()
-        }
-        return { requeueAfterMs: writtenAt + ttlMs - clock.now() }
-      },
-      state: () => ({ type: 'zookeeper', path: node.path ?? null, session: session.state }),
-      async close() {
-        node.close()
-        await session.release()
-      },
-    }
-  },
+  create: createZookeeperReporter,
 })
 
-function nodeSpec(desired: Registration, config: z.output<typeof options>): OwnNodeSpec | undefined {
-  if (desired.kind === 'absent') return undefined
-  const json = encodePayload(desired.payload)
+function createZookeeperReporter(context: ReporterContext, config: Options): Reporter {
+  const { sessions, clock, random, log, onDisturbed, service } = context
+  const session = sessions.acquire(
+    ensembleOptions({
+      hosts: config.zk_hosts,
+      sessionTimeoutMs: config.zk_session_timeout,
+      digest: config.zk_digest,
+      tls: config.zk_tls,
+    }),
+  )
+  let cancelLook = () => {}
+  /** Whether the last reconcile got everything done: nothing waits for the registry then. */
+  let settled = false
+  const onResumed = () => {
+    cancelLook()
+    if (settled) cancelLook = clock.after(random() * RESUME_SPREAD_MS, onDisturbed)
+    else onDisturbed()
+  }
+  const node = createOwnNode({ session, random, log, onDisturbed, onResumed, id: service })
+  const renew = createRenewal(context, session, config)
+  const guid = createGuid(random)
+  return {
+    async reconcile(desired, signal) {
+      cancelLook()
+      settled = false
+      const spec = nodeSpec(desired, config, service, guid)
+      await node.reconcile(spec, signal)
+      const result = spec === undefined || node.path === undefined ? {} : await renew(node.path, spec.data, signal)
+      settled = true
+      return { requeueAfterMs: config.refresh_interval, ...result }
+    },
+    isWell: () => session.state.status === 'connected' && (node.path !== undefined || settled),
+    state: () => ({ type: 'zookeeper', path: node.path ?? null, session: session.state }),
+    async close({ keep } = { keep: false }) {
+      cancelLook()
+      node.close()
+      await session.release({ keep })
+    },
+  }
+}
+
+/** Writes a persistent registration again each time `ttl_seconds` have passed; an ephemeral one needs none. */
+function createRenewal({ clock, onRenewed }: ReporterContext, session: Session, config: Options) {
+  const ttlMs = config.node_type.startsWith('persistent') ? (config.ttl_seconds ?? 0) * 1000 : 0
+  const hosts = config.zk_hosts
+  let written: { readonly path: string; readonly at: number } | undefined
+  return async (path: string, data: Buffer, signal: AbortSignal): Promise<ReconcileResult> => {
+    if (ttlMs === 0) return {}
+    if (written?.path !== path) written = { path, at: clock.now() }
+    if (clock.now() - written.at >= ttlMs) {
+      try {
+        await session.setData(path, data, signal)
+      } catch (error) {
+        const isGone = error instanceof ZooKeeperError && error.code === 'NO_NODE'
+        onRenewed({ ok: false, hosts, reason: isGone ? 'no_node' : 'connection_error' })
+        throw error
+      }
+      written = { path, at: clock.now() }
+      onRenewed({ ok: true, hosts })
+    }
+    return { requeueAfterMs: written.at + ttlMs - clock.now() }
+  }
+}
+
+function nodeSpec(desired: Registration, config: Options, service: string, guid: string): OwnNodeSpec | undefined {
+  const { payload } = desired
+  if (payload === undefined || (desired.kind === 'absent' && !config.expose_on_unavailable)) return undefined
+  const json = encodePayload(payload)
+  const name = config.node_naming === 'airbnb' ? `${payload.name}_` : `${service}_${payload.host}_c_${guid}`
   return {
     parent: config.zk_path,
-    prefix: config.use_path_encoding ? encodeChildName(desired.payload.name, json) : `${desired.payload.name}_`,
+    prefix: config.use_path_encoding ? encodeChildName(payload.name, json) : name,
     data: Buffer.from(json),
     mode: config.node_type,
     restrict: config.zk_restrict,
   }
+}
+
+/** 32 hexadecimal digits, which tell the znodes of one registration from all others. */
+function createGuid(random: () => number): string {
+  return Array.from({ length: 32 }, () => Math.floor(random() * 16).toString(16)).join('')
 }

@@ -21,12 +21,16 @@ export interface WatcherContext {
   readonly metrics: Metrics
   readonly random: () => number
   readonly sessions: SessionPool
+  /** Something in the registry was left out because it could not be read; the log says what. */
+  readonly onUnreadable: (what: 'registration' | 'generator-options') => void
 }
 
 /** Finds the instances of one service. */
 export interface Watcher {
   /** Publishes whole sets only, the first as soon as it is known, then each change. Resolves only after an abort. */
   run(publish: (discovery: Discovery) => void, signal: AbortSignal): Promise<void>
+  /** Whether the registry can be asked, as far as is known without asking. Default: it can. */
+  isWell?(): boolean
   /** What the status page shows, e.g. the path and the session's state. */
   state(): Readonly<Record<string, unknown>>
 }

@@ -55,12 +55,13 @@ export const zookeeper = defineWatcher({
 })
 
 function createZookeeperWatcher(context: WatcherContext, config: Options) {
-  const { clock, log, metrics, random, sessions, service } = context
+  const { clock, log, metrics, random, sessions, service, onUnreadable } = context
   const session = sessions.acquire(ensembleOptions({ ...config, sessionTimeoutMs: config.session_timeout }))
   const bad = metrics.counter('synapse_bad_registrations_total', 'Registrations that could not be read.', ['service'])
   bad.inc({ service }, 0)
   const decode = createInstanceDecoder(config.decode, (child, reason) => {
     log.warn('registration left out', { path: `${config.path}/${child}`, reason })
+    onUnreadable('registration')
     bad.inc({ service })
   })
   const separateConfig = config.generator_config_path !== undefined && config.generator_config_path !== config.path
@@ -111,6 +112,8 @@ function createZookeeperWatcher(context: WatcherContext, config: Options) {
         await session.release()
       }
     },
+    // As Airbnb's: a short cut of the connection is no illness.
+    isWell: () => session.state.status !== 'lost' && session.state.status !== 'closed',
     state: () => ({ method: 'zookeeper', path: config.path, instances: known, session: session.state }),
   }
 
@@ -120,6 +123,7 @@ function createZookeeperWatcher(context: WatcherContext, config: Options) {
         path: config.generator_config_path ?? config.path,
         reason,
       })
+      onUnreadable('generator-options')
     })
   }
 }

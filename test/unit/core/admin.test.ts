@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { type AdminOptions, createAdminTask } from '../../../src/core/admin.ts'
+import { json } from '../../../src/core/admin-routes.ts'
 import { createMetrics } from '../../../src/core/metrics.ts'
 import { eventually } from '../../harness/eventually.ts'
 import { freePort } from '../../harness/ports.ts'
@@ -19,6 +20,12 @@ describe('createAdminTask()', () => {
     metrics,
     readiness: () => (reasons.length === 0 ? { ready: true } : { ready: false, reasons }),
     state: () => ({ services: ['web'] }),
+    routes: () => [
+      {
+        ...{ path: '/things/:thing', methods: ['PUT'] as const, changes: true },
+        answer: ({ parameters, query }) => json(202, [parameters['thing'], query.get('how')]),
+      },
+    ],
     page: () => ({
       title: 'nerve <i-1>',
       problems: ['nerve.yaml:3:1 bad\n  hint'],
@@ -42,6 +49,17 @@ describe('createAdminTask()', () => {
     const response = await fetch(new URL(path, url), init)
     return { status: response.status, type: response.headers.get('content-type') ?? '', body: await response.text() }
   }
+
+  it('answers the routes of the daemon', async () => {
+    assert.deepEqual(await get('/things/a%20b?how=fast', { method: 'PUT' }), {
+      status: 202,
+      type: 'application/json',
+      body: '["a b","fast"]\n',
+    })
+    assert.equal((await get('/things/a')).status, 405)
+    assert.equal((await get('/things/a', { method: 'PUT', headers: { origin: 'http://evil.example' } })).status, 403)
+    assert.match((await get('/nothing')).body, /\/things\/:thing/)
+  })
 
   it('answers /livez', async () => assert.equal((await get('/livez')).status, 200))
 

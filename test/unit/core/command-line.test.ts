@@ -43,6 +43,8 @@ describe('parseCommandLine() runs', () => {
       env: { NERVE_CHECK_CONFIG: '' },
       expected: { checkConfig: false },
     },
+    { name: "BlaBlaCar's file without a flag", args: ['f'], env: { NERVE_CONFIG: 'e' }, expected: { configFile: 'f' } },
+    { name: "BlaBlaCar's -L", args: ['f', '-L', 'WARN'], env: {}, expected: { logLevel: 'warn' } },
     { name: '--lenient', args: ['-c', 'f', '--lenient'], env: {}, expected: { lenient: true } },
     { name: 'DEBUG, even empty', args: ['-c', 'f'], env: { DEBUG: '' }, expected: { debug: true } },
   ]
@@ -71,7 +73,18 @@ describe('parseCommandLine() refuses', () => {
       env: {},
       expected: "nerve: Unknown option '--confg'",
     },
-    { name: 'a stray word', program: nerve, args: ['f'], env: {}, expected: "nerve: Unexpected argument 'f'" },
+    { name: 'a second file', program: nerve, args: ['f', 'g'], env: {}, expected: "nerve: Unexpected argument 'g'" },
+    {
+      name: 'a file beside -c',
+      program: nerve,
+      args: ['-c', 'f', 'g'],
+      env: {},
+      expected: "nerve: Unexpected argument 'g'",
+    },
+    {
+      ...{ name: 'an unknown level', program: nerve, args: ['f', '-L', 'loud'], env: {} },
+      expected: 'nerve: unknown log level loud; known are fatal, panic, error, warn, warning, info, debug, trace',
+    },
     {
       name: 'a flag without its value',
       program: nerve,

@@ -106,17 +106,35 @@ describe('ReconcileLoop', () => {
 
   it('makes another pass when the last one asked for it', async () => {
     const { clock, passes, end } = startLoop(async (count) => (count === 1 ? { requeueAfterMs: 300 } : {}))
-    await clock.advance(settleMs + 299)
+    await clock.advance(299)
     assert.equal(passes.length, 1)
     await clock.advance(1)
-    assert.deepEqual(passes, [0, 350])
+    assert.deepEqual(passes, [0, 300])
+    await end()
+  })
+
+  it('never lets a pass of its own accord delay what a trigger asks for', async () => {
+    const { clock, loop, passes, end } = startLoop(async (count) => (count === 1 ? { requeueAfterMs: 300 } : {}))
+    await clock.advance(310)
+    loop.trigger()
+    await clock.advance(10)
+    loop.trigger()
+    await clock.advance(1000)
+    assert.deepEqual(passes, [0, 300, 310, 360])
+    await end()
+  })
+
+  it('keeps passes apart that ask for the next one at once', async () => {
+    const { clock, passes, end } = startLoop(async () => ({ requeueAfterMs: 0 }))
+    await clock.advance(110)
+    assert.deepEqual(passes, [0, 50, 100])
     await end()
   })
 
   it('retries a failed pass, each time later, and tells', async () => {
     const { clock, passes, errors, end } = startLoop(() => Promise.reject(new Error('HAProxy is away')))
-    await clock.advance(1800)
-    assert.deepEqual(passes, [0, 150, 400, 850, 1700])
+    await clock.advance(1600)
+    assert.deepEqual(passes, [0, 100, 300, 700, 1500])
     assert.deepEqual(
       errors.map(({ error, retryInMs }) => [String(error), retryInMs]),
       [100, 200, 400, 800, 1000].map((retryInMs) => ['Error: HAProxy is away', retryInMs]),

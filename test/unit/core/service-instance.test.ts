@@ -156,3 +156,54 @@ describe('decodePayload()', () => {
     assert.equal(Object.getPrototypeOf(result.instance), Object.prototype)
   })
 })
+
+describe('encodePayload() with availability is the JSON of go-nerve', () => {
+  const cases: { name: string; payload: InstancePayload; expected: string }[] = [
+    {
+      name: 'all keys, in the order of its struct, labels sorted as text',
+      payload: {
+        host: '10.0.0.1',
+        port: '80',
+        name: 'web',
+        weight: 255,
+        haproxyServerOptions: 'check',
+        labels: { b: '1', 9: 'x', 10: 'y' },
+        available: true,
+      },
+      expected:
+        '{"available":true,"host":"10.0.0.1","port":80,"name":"web","haproxy_server_options":"check","weight":255,"labels":{"10":"y","9":"x","b":"1"}}',
+    },
+    {
+      name: 'what is empty is left out, the weight never',
+      payload: {
+        host: 'h',
+        port: 1,
+        name: 'n',
+        haproxyServerOptions: '',
+        labels: {},
+        available: false,
+        unavailableReason: '',
+      },
+      expected: '{"available":false,"host":"h","port":1,"name":"n","weight":0}',
+    },
+    {
+      name: "the characters that Go's encoder escapes",
+      payload: {
+        host: 'h',
+        port: 1,
+        name: 'n',
+        weight: 0,
+        available: false,
+        unavailableReason: '<a> & \u2028 \b\f\n\t \u001f \\b "é',
+      },
+      expected:
+        '{"available":false,"unavailable_reason":"\\u003ca\\u003e \\u0026 \\u2028 \\u0008\\u000c\\n\\t \\u001f \\\\b \\"é","host":"h","port":1,"name":"n","weight":0}',
+    },
+  ]
+  for (const { name, payload, expected } of cases) {
+    it(name, () => {
+      assert.equal(encodePayload(payload), expected)
+      assert.doesNotThrow(() => JSON.parse(expected))
+    })
+  }
+})

@@ -104,7 +104,7 @@ describe('loadNerveConfig() gives one clear error with its place', () => {
       name: 'an unknown reporter type',
       text: good.replace('    host', '    reporter_type: zookeper\n    host'),
       expected:
-        'nerve.yaml:4:20 services.web.reporter_type: found "zookeper", expected zookeeper. Did you mean "zookeeper"?',
+        'nerve.yaml:4:20 services.web.reporter_type: found "zookeper", expected one of console, etcd, file, noop, zookeeper. Did you mean "zookeeper"?',
     },
     {
       name: 'a port out of range',
@@ -267,7 +267,10 @@ describe('loadNerveConfig() accepts', () => {
         options: '/health',
       },
     )
-    assert.deepEqual([web?.reporter.type, web?.reporter.options['node_type']], ['zookeeper', 'ephemeral_sequential'])
+    assert.deepEqual(
+      [web?.reporters[0]?.type, web?.reporters[0]?.options['node_type']],
+      ['zookeeper', 'ephemeral_sequential'],
+    )
     assert.deepEqual([tcp?.port, tcp?.publishedPort, tcp?.weight, tcp?.checkIntervalMs], [6379, '6379', 2, 500])
     assert.deepEqual([tcp?.labels, tcp?.haproxyServerOptions], [{ az: 'us-east-1a' }, 'check'])
     assert.deepEqual(tcp?.rateLimiting, { averageRate: 0.5, maxBurst: Number.POSITIVE_INFINITY, shadowMode: false })
@@ -357,10 +360,70 @@ describe('loadNerveConfig() accepts', () => {
       await writeFile(environment.CA, 'two')
       const after = await onlyService(text, { environment })
       assert.deepEqual(before.checks, after.checks)
-      assert.notDeepEqual(before.reporter, after.reporter)
+      assert.notDeepEqual(before.reporters, after.reporters)
     }))
 })
 // biome-ignore-end lint/suspicious/noTemplateCurlyInString: expressions are part of what is tested
+
+describe('loadNerveConfig() and reporters', () => {
+  const withReporters = (list: string) => good.replace('    checks:', `    reporters: ${list}\n    checks:`)
+
+  it('the one of reporter_type comes first, then those of the list, each with its own options', async () => {
+    const { reporters } = await onlyService(
+      withReporters('[{type: console}, {type: file, path: /run/web}, {type: etcd, etcd_host: e1, etcd_path: /a/b/}]'),
+    )
+    assert.deepEqual(
+      reporters.map(({ type }) => type),
+      ['zookeeper', 'console', 'file', 'etcd'],
+    )
+    assert.deepEqual(reporters[2]?.options, { path: '/run/web', append: false })
+    assert.deepEqual(reporters[3]?.options, {
+      ...{ etcd_host: ['e1'], etcd_port: 2379, etcd_path: ['a', 'b'], etcd_ttl: 10_000 },
+    })
+  })
+
+  it('the file of a password that a listed reporter refers to is part of what can change', async () => {
+    const tls = '[{type: etcd, etcd_host: e1, etcd_tls: {ca_file: ca.pem}}]'
+    const { reporters } = await onlyService(withReporters(tls))
+    assert.deepEqual(Object.keys(reporters[1]?.inputs ?? {}), ['ca.pem'])
+  })
+
+  const mistakes = [
+    {
+      list: '[{type: consol}]',
+      expected:
+        'nerve.yaml:8:24 services.web.reporters[0].type: found "consol", expected one of console, etcd, file, noop, zookeeper. Did you mean "console"?',
+    },
+    {
+      list: '[{type: file}]',
+      expected: 'nerve.yaml:8:17 services.web.reporters[0].path: missing, expected text',
+    },
+    {
+      list: '[{type: etcd, etcd_host: e1, etcd_ttl: 1}]',
+      expected: 'nerve.yaml:8:55 services.web.reporters[0].etcd_ttl: found 1, expected at least 3 seconds',
+    },
+    {
+      list: '[{type: console, zk_path: /a}]',
+      expected: 'nerve.yaml:8:33 services.web.reporters[0].zk_path: unknown key; known are type',
+    },
+  ]
+  for (const { list, expected } of mistakes) {
+    it(`${list} is told with its place`, async () =>
+      assert.deepEqual(await problemsOf(withReporters(list)), [expected]))
+  }
+
+  it('rate_limiting without numbers is no limit, and a shadow', async () => {
+    const limits = good.replace('    checks:', '    rate_limiting: {average_rate: null, max_burst: }\n    checks:')
+    const { averageRate, maxBurst, shadowMode } = (await onlyService(limits)).rateLimiting ?? {}
+    assert.deepEqual([averageRate, maxBurst, shadowMode], [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, true])
+  })
+
+  it('statsd without keys is the server that Airbnb assumes; without the key there is none', async () => {
+    const { config } = await load(`${good}statsd: {}\n`)
+    assert.deepEqual(config.statsd, { host: 'localhost', port: 8125, sampleRates: {} })
+    assert.equal((await load(good)).config.statsd, undefined)
+  })
+})
 
 describe('config/nerve.yaml', () => {
   const file = checkoutPath('config/nerve.yaml')
@@ -379,8 +442,11 @@ describe('config/nerve.yaml', () => {
   it('config/nerve.yaml has every key that nerve knows', async () => {
     const present = dataKeys(parse(await withEveryKey('config/nerve.yaml'), { merge: true }), new Set(['services']))
     const known = schemaKeys(JSON.parse(toConfigSchema(nerveSchema, '')))
+    // A reporter takes the same keys in the list as beside reporter_type: once is enough.
+    const once = (key: string) => key.replace('.reporters[].', '.')
+    const explained = new Set([...present, ...[...present].map(once)])
     assert.deepEqual(
-      [...known].filter((key) => !present.has(key)),
+      [...known].filter((key) => !explained.has(key) && !explained.has(once(key))),
       [],
     )
   })

@@ -42,6 +42,26 @@ describe('step()', () => {
     })
   }
 
+  describe('with a full streak for the first verdict', () => {
+    const streaks = [
+      { results: [pass, pass, pass], expected: 'unknown unknown up' },
+      { results: [fail, fail], expected: 'unknown down' },
+      { results: [pass, pass, fail, pass, pass, pass], expected: 'unknown unknown unknown unknown unknown up' },
+      { results: [fail, pass, fail, fail], expected: 'unknown unknown unknown down' },
+      { results: [pass, pass, pass, fail, fail, pass], expected: 'unknown unknown up up down down' },
+    ]
+    for (const { results, expected } of streaks) {
+      it(`${results.map(({ ok }) => (ok ? 'pass' : 'fail')).join(' ')} is ${expected}`, () => {
+        let state: HealthState = { status: 'unknown' }
+        const seen = results.map((result) => {
+          state = step(state, result, { rise: 3, fall: 2, firstVerdict: 'full-streak' })
+          return state.status
+        })
+        assert.equal(seen.join(' '), expected)
+      })
+    }
+  })
+
   it('keeps the newest reason while down', () => {
     const down = step({ status: 'unknown' }, fail, { rise: 2, fall: 1 })
     assert.deepEqual(step(down, { ok: false, reason: 'no answer' }, { rise: 2, fall: 1 }), {

@@ -86,7 +86,7 @@ function staged(checks: Record<string, Check>, change: Partial<ServiceConfig> = 
     checkIntervalMs: 500,
     checkMocked: false,
     checks: configs,
-    reporter: { type: 'fake', options: { place: 'a' }, ...({ inputs: {} } as object) } as ServiceConfig['reporter'],
+    reporters: [{ type: 'fake', options: { place: 'a' } }],
     ...change,
   }
   const entries = Object.entries(checks).map(([name, check]) => [name, { config: checkConfig(name), check }] as const)
@@ -226,8 +226,8 @@ describe('ServiceRunner', () => {
     const service = staged({ http: check })
     const runner = start(service)
     await clock.advance(30)
-    const reporter = { ...service.config.reporter, options: { place: 'b' } }
-    runner.update({ config: { ...service.config, reporter }, checks: service.checks }, 'i-1')
+    const reporters = [{ type: 'fake', options: { place: 'b' } }]
+    runner.update({ config: { ...service.config, reporters }, checks: service.checks }, 'i-1')
     await clock.advance(100)
     assert.deepEqual(registry.events, ['a present', 'b present', 'a absent', 'a closed'])
     await end()
@@ -240,7 +240,7 @@ describe('ServiceRunner', () => {
     registry.failWith = 'unreachable'
     runner.update(
       {
-        config: { ...service.config, reporter: { ...service.config.reporter, options: { place: 'b' } } },
+        config: { ...service.config, reporters: [{ type: 'fake', options: { place: 'b' } }] },
         checks: service.checks,
       },
       'i-1',

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { HealthState } from '../../../src/nerve/health.ts'
-import { registration, serviceHealth } from '../../../src/nerve/service.ts'
+import { absence, effectiveHealth, payloadOf, registration, serviceHealth } from '../../../src/nerve/service.ts'
 
 const up: HealthState = { status: 'up', failures: 0 }
 const down: HealthState = { status: 'down', successes: 0, reason: 'refused' }
@@ -37,5 +37,35 @@ describe('registration()', () => {
   it('is present when up and absent when down', () => {
     assert.deepEqual(registration({ status: 'up' }, payload), { kind: 'present', payload })
     assert.deepEqual(registration({ status: 'down', reason: '' }, payload), { kind: 'absent' })
+  })
+})
+
+describe('effectiveHealth()', () => {
+  const cases = [
+    { manual: 'enabled', health: { status: 'down', reason: 'refused' }, expected: 'down' },
+    { manual: 'enabled', health: { status: 'unknown', reason: '' }, expected: 'unknown' },
+    { manual: 'disabled', health: { status: 'up' }, expected: 'down' },
+    { manual: 'disabled', health: { status: 'unknown', reason: '' }, expected: 'down' },
+    { manual: 'forced', health: { status: 'down', reason: 'refused' }, expected: 'up' },
+  ] as const
+  for (const { manual, health, expected } of cases) {
+    it(`${manual} by hand, ${health.status} by its checks: ${expected}`, () =>
+      assert.equal(effectiveHealth(health, { kind: manual }).status, expected))
+  }
+})
+
+describe('payloadOf() and absence()', () => {
+  const service = { host: 'a', publishedPort: 1 }
+  it('say what Airbnb says unless availability is published', () => {
+    const nothing = { haproxyServerOptions: undefined, labels: undefined }
+    assert.deepEqual(payloadOf(service, 'i-1', 3), { host: 'a', port: 1, name: 'i-1', weight: 3, ...nothing })
+    assert.deepEqual(absence(service, 'i-1', 'refused'), { kind: 'absent' })
+  })
+  it('publish availability, with the reason and no weight when there is none', () => {
+    const published = { ...service, publishAvailability: true, publishedName: 'web' }
+    assert.equal(payloadOf(published, 'i-1', 3).available, true)
+    assert.equal(payloadOf(published, 'i-1', 3).name, 'web')
+    const { payload } = absence(published, 'i-1', 'refused')
+    assert.deepEqual([payload?.available, payload?.unavailableReason, payload?.weight], [false, 'refused', 0])
   })
 })

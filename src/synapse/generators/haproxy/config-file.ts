@@ -15,6 +15,22 @@ export interface ConfigFileOptions {
   readonly clock: Clock
 }
 
+/** HAProxy, or the command that stands for it, does not take a configuration. */
+export class RefusedConfig extends SmartStackError {
+  /** The file that was checked, and the text in it. */
+  readonly path: string
+  readonly text: string
+  /** What is wrong with it, a sentence each. */
+  readonly complaints: readonly string[]
+
+  constructor(path: string, text: string, complaints: readonly string[]) {
+    super('HAPROXY_CONFIG', `HAProxy refuses ${path}: ${complaints.join('; ')}`)
+    this.path = path
+    this.text = text
+    this.complaints = complaints
+  }
+}
+
 /** The file HAProxy starts from. It is only ever replaced as a whole, by one that passed the check. */
 export class ConfigFile {
   readonly #options: ConfigFileOptions
@@ -37,49 +53,54 @@ export class ConfigFile {
   /**
    * Replaces the file by `text`, checked and on disk before it counts. After a failure the file is as before, and the
    * candidate stays to be looked at.
-   * @throws SmartStackError HAPROXY_CONFIG with HAProxy's own words, or why the file cannot be written.
+   * @throws RefusedConfig with HAProxy's own words; SmartStackError HAPROXY_CONFIG when the file cannot be written.
    */
   async replace(text: string, signal: AbortSignal): Promise<void> {
-    const { path, candidatePath } = this.#options
-    try {
-      await writeDurably(candidatePath, text)
-    } catch (error) {
-      throw fileError(`cannot write ${candidatePath}`, error)
-    }
-    await this.#check(signal)
-    await moveDurably(candidatePath, path)
+    const refused = await this.test(text, signal)
+    if (refused !== undefined) throw refused
+    await moveDurably(this.#options.candidatePath, this.#options.path)
+  }
+
+  /** Why this text would be refused; undefined when it would not. The file stays as it is. */
+  async test(text: string, signal: AbortSignal): Promise<RefusedConfig | undefined> {
+    const { check, checkTimeoutMs, clock, candidatePath } = this.#options
+    await this.#writeCandidate(text)
+    if (check === undefined) return undefined
+    const result = await runCommand(check, { clock, deadlineMs: checkTimeoutMs }, signal)
+    return result.status === 0 ? undefined : new RefusedConfig(candidatePath, text, complaintsOf(result))
   }
 
   /** Puts a text back that has passed the check before. @throws SmartStackError HAPROXY_CONFIG. */
   async restore(text: string): Promise<void> {
     const { path, candidatePath } = this.#options
+    await this.#writeCandidate(text)
+    await moveDurably(candidatePath, path)
+  }
+
+  async #writeCandidate(text: string): Promise<void> {
+    const { candidatePath } = this.#options
     try {
       await writeDurably(candidatePath, text)
     } catch (error) {
       throw fileError(`cannot write ${candidatePath}`, error)
     }
-    await moveDurably(candidatePath, path)
-  }
-
-  async #check(signal: AbortSignal): Promise<void> {
-    const { check, checkTimeoutMs, clock, candidatePath } = this.#options
-    if (check === undefined) return
-    const result = await runCommand(check, { clock, deadlineMs: checkTimeoutMs }, signal)
-    if (result.status !== 0) {
-      throw new SmartStackError('HAPROXY_CONFIG', `HAProxy refuses ${candidatePath}: ${checkMessage(result)}`)
-    }
   }
 }
 
 /** The sentences of a failed `haproxy -c` that say what is wrong, without its `[ALERT] (pid) :` in front of each. */
-export function checkMessage({ status, output }: CommandResult): string {
+export function complaintsOf({ status, output }: CommandResult): readonly string[] {
   const lines = output.split('\n').filter((line) => line.trim() !== '')
   const alerts = lines.flatMap((line) => {
     const [, words] = /^\[ALERT\]\s*\S*\s*(?:\(\d+\))?\s*:\s*(?:config : )?(.*)$/.exec(line) ?? []
     return words === undefined || /^(?:Error\(s\) found in|Fatal errors found in)/.test(words) ? [] : [words]
   })
-  if (alerts.length > 0) return alerts.join('; ')
-  return lines.length > 0 ? lines.join('; ') : `the check ended with ${status} and said nothing`
+  if (alerts.length > 0) return alerts
+  return lines.length > 0 ? lines : [`the check ended with ${status} and said nothing`]
+}
+
+/** The same, as one sentence. */
+export function checkMessage(result: CommandResult): string {
+  return complaintsOf(result).join('; ')
 }
 
 /** Writes a file so that it survives a power cut once this resolves. */

@@ -59,10 +59,14 @@ export class DesiredModel {
     this.#context = context
   }
 
-  /** The text of the whole file. */
-  render(running: Running): string {
+  /** What the model is made from. */
+  get services(): readonly HaproxyService[] {
+    return [...this.#services.values()].map(({ service }) => service)
+  }
+
+  /** The text of the whole file, as the model is, or as other services would make it. */
+  render(running: Running, services: readonly HaproxyService[] = this.services): string {
     if (this.#context === undefined) return ''
-    const services = [...this.#services.values()].map(({ service }) => service)
     return buildDesired({ ...this.#context, services, running, cache: this.#cache }).state.configText
   }
 

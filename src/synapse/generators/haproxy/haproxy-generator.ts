@@ -2,24 +2,26 @@ import type { Clock } from '../../../core/clock.ts'
 import type { ReconcileResult } from '../../../core/reconcile-loop.ts'
 import type { Task } from '../../../core/tasks.ts'
 import type { Generator, GeneratorContext } from '../generator.ts'
-import { capabilitiesOf } from './capabilities.ts'
+import { AcceptedMemory } from './accepted-memory.ts'
 import { ChangeReport } from './change-report.ts'
 import type { HaproxyOptions, HaproxyServiceOptions } from './config.ts'
 import type { ConfigFile } from './config-file.ts'
-import { DesiredModel, type HaproxyService } from './desired-model.ts'
+import type { DesiredModel, HaproxyService } from './desired-model.ts'
 import { readFoundFile } from './found-file.ts'
 import { socketPaths } from './global-lines.ts'
 import { createHaproxyMetrics, type HaproxyMetrics } from './haproxy-metrics.ts'
-import { configPath, createConfigFile, createProcess, haproxyVersion, prepareDirectory } from './haproxy-setup.ts'
+import { configPath, createConfigFile, createProcess, prepareDirectory } from './haproxy-setup.ts'
+import { Isolation } from './isolation.ts'
 import { editOptions } from './live-options.ts'
 import type { Backend } from './model.ts'
+import { ModelSource } from './model-source.ts'
+import { PortsTaken, takenPorts } from './port-check.ts'
 import type { HaproxyProcess } from './process.ts'
 import { Propagation } from './propagation.ts'
+import { changedServices } from './reasons.ts'
 import { ReloadReasons } from './reload-reasons.ts'
-import { Reloader } from './reloader.ts'
-import type { ConfigTemplate } from './render.ts'
+import { type FileState, Reloader } from './reloader.ts'
 import { RunningMemory } from './running-memory.ts'
-import { readTemplate } from './template-file.ts'
 import { watchWorkers } from './watch-workers.ts'
 import { WorkerLink } from './worker-link.ts'
 import { WorkerReconciler, type WorkerResult } from './worker-reconciler.ts'
@@ -30,7 +32,9 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
   readonly #context: GeneratorContext
   readonly #clock: Clock
   readonly #metrics: HaproxyMetrics
-  readonly #model = new DesiredModel()
+  readonly #source: ModelSource
+  readonly #model: DesiredModel
+  readonly #isolation: Isolation
   readonly #propagation: Propagation
   readonly #report: ChangeReport
   readonly #reasons = new ReloadReasons()
@@ -39,12 +43,10 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
   readonly #process: HaproxyProcess
   readonly #reloader: Reloader
   readonly #workers: readonly WorkerReconciler[]
-  readonly #orderSeed: number
   #options: HaproxyOptions
-  #template: ConfigTemplate | undefined
-  /** What HAProxy says of its version. */
-  #version = ''
   #started = false
+  /** Starts in a row that failed. */
+  #failedStarts = 0
   /** HAProxy was started from the file that we wrote, not found running. */
   #ownStart = false
   /** The backends that the file says or will say in a moment. */
@@ -52,14 +54,14 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
   /** What HAProxy was last loaded with; only of interest without a stats socket. */
   #loadedText: string | undefined
   #loads = 0
-  #warned: ReadonlySet<string> = new Set()
 
   /** @param orderSeed decides the order of server lines where the configuration does not. */
   constructor(context: GeneratorContext, options: HaproxyOptions, orderSeed: number) {
     this.#context = context
     this.#clock = context.clock
     this.#options = options
-    this.#orderSeed = orderSeed
+    this.#source = new ModelSource(context, options, orderSeed, () => this.#workers[0]?.link.observed ?? new Map())
+    this.#model = this.#source.model
     this.#metrics = createHaproxyMetrics(context.metrics)
     this.#propagation = new Propagation(this.#metrics.propagation, context.clock)
     this.#report = new ChangeReport({
@@ -71,6 +73,15 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
     })
     this.#file = createConfigFile(options, context)
     this.#memory = this.#file && new RunningMemory(`${configPath(options)}.running`, context.log)
+    this.#isolation = new Isolation({
+      file: this.#file,
+      memory: this.#file && new AcceptedMemory(`${configPath(options)}.services`, context.log),
+      render: (services) => this.#source.render(services),
+      running: () => (this.#started && this.#failedStarts === 0 ? this.#workers[0]?.link.structure : undefined),
+      clock: context.clock,
+      log: context.log,
+      metrics: this.#metrics,
+    })
     this.#process = createProcess(options, context, {
       beforeStart: (signal) => this.#beforeStart(signal),
       onRestart: () => this.#onRestart(),
@@ -90,13 +101,15 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
       this.#context.log.warn('these options take effect when synapse is started again', { options: edited.waiting })
     }
     this.#options = edited.options
-    this.#template = undefined
+    this.#source.configure(edited.options)
   }
 
   async reconcile(services: readonly HaproxyService[], signal: AbortSignal): Promise<ReconcileResult> {
     const started = this.#clock.now()
     for (const { name, eventAt } of services) this.#propagation.note(name, eventAt)
-    await this.#updateModel(services, signal)
+    await this.#source.prepare(signal)
+    if (!this.#started) await this.#isolation.load()
+    this.#source.update(this.#isolation.admit(services))
     await this.#start(signal)
     this.#followFile()
     const loads = this.#loads
@@ -110,7 +123,9 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
     // A reload that ended meanwhile has made these reasons old; it has asked for another pass.
     if (loads === this.#loads) this.#wantReload(results)
     await this.#memory?.save(this.#workers.map(({ link }) => link))
-    return { requeueAfterMs: this.#versionChanged() ? 0 : Math.min(60_000, ...results.map(({ againMs }) => againMs)) }
+    const changed = this.#source.found(this.#workers[0]?.link.worker?.version)
+    const againMs = [this.#isolation.retryInMs, ...results.map((result) => result.againMs)]
+    return { requeueAfterMs: changed ? 0 : Math.min(60_000, ...againMs) }
   }
 
   state() {
@@ -123,6 +138,7 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
       ...this.#process.state(),
       ...this.#reloader.state(),
       tombstones: this.#tombstones(),
+      quarantined: this.#isolation.state(),
       reload_only: Object.fromEntries(
         [...this.#model.backends.values()].flatMap(({ service, reloadOnly }) =>
           reloadOnly === undefined ? [] : [[service, reloadOnly]],
@@ -141,9 +157,15 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
       process: reloads && this.#file !== undefined ? this.#process : undefined,
       restartIntervalMs,
       restartJitter,
-      desired: () => this.#model,
-      render: () => this.#model.render(this.#running()),
+      desired: () => ({
+        structure: this.#model.structure,
+        backends: this.#model.backends,
+        services: this.#model.services,
+      }),
+      render: () => this.#source.render(),
       onLoaded: (reasons) => this.#onLoaded(reasons),
+      onAccepted: (accepted) => this.#isolation.accepted(accepted),
+      isolate: (error, before, inner) => this.#isolate(error, before, inner),
       clock,
       log,
       random,
@@ -161,27 +183,15 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
     })
   }
 
-  async #updateModel(services: readonly HaproxyService[], signal: AbortSignal): Promise<void> {
-    this.#template ??= await readTemplate(this.#options.template, signal)
-    if (this.#version === '') this.#version = await haproxyVersion(this.#options, this.#context, signal)
-    const context = {
-      options: this.#options,
-      capabilities: capabilitiesOf(this.#version),
-      template: this.#template,
-      orderSeed: this.#orderSeed,
-    }
-    this.#model.update(services, context, this.#running())
-    const warnings = this.#model.warnings
-    for (const { service, message } of warnings) {
-      const text = `${service}: ${message}`
-      if (!this.#warned.has(text)) this.#context.log.warn(message, service === undefined ? {} : { service })
-    }
-    this.#warned = new Set(warnings.map(({ service, message }) => `${service}: ${message}`))
-  }
-
-  /** The servers in HAProxy now, so that an id in use is not given again. */
-  #running() {
-    return this.#workers[0]?.link.observed ?? new Map()
+  /** Takes those out of the model whom HAProxy does not take. */
+  async #isolate(error: unknown, before: FileState | undefined, signal: AbortSignal): Promise<boolean> {
+    const changed = changedServices(before?.structure, this.#model)
+    if (!(await this.#isolation.isolate(error, changed, signal))) return false
+    this.#source.update(this.#isolation.admitted)
+    this.#loads += 1 // what a pass in progress found out is about another model
+    this.#reloader.want(new Set(), 'structure') // the next pass says what is left
+    this.#context.trigger()
+    return true
   }
 
   async #start(signal: AbortSignal): Promise<void> {
@@ -202,6 +212,7 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
     if (!this.#ownStart && foundState !== undefined) this.#reloader.found(foundState)
     this.#loadedText = this.#ownStart ? this.#reloader.fileText : undefined
     this.#started = true
+    this.#failedStarts = 0
   }
 
   /** HAProxy is about to be started: the file shall say what is wanted, or at least what was good the last time. */
@@ -209,13 +220,20 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
     this.#ownStart = true
     const found = this.#started ? undefined : await this.#file?.read()
     try {
-      await this.#reloader.flush(signal)
+      const unproven = this.#failedStarts++ > 0 && (await this.#avoidTakenPorts(signal))
+      await this.#reloader.flush(signal, unproven)
     } catch (error) {
       signal.throwIfAborted()
       if (this.#reloader.fileText !== undefined) return // it has run before; the reloader reports what is wrong with the new one
       if (found === undefined) throw error
       await this.#reloader.fallBack({ text: found, state: readFoundFile(found, this.#model.backends) }, error)
     }
+  }
+
+  /** An address that somebody else has keeps HAProxy from starting: its service has to wait, the others need not. */
+  async #avoidTakenPorts(signal: AbortSignal): Promise<boolean> {
+    const taken = await takenPorts(this.#model.structure, undefined)
+    return taken.length > 0 && this.#isolate(new PortsTaken(taken), undefined, signal)
   }
 
   #followFile(): void {
@@ -239,6 +257,7 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
   }
 
   #onRestart(): void {
+    this.#failedStarts = 0
     this.#metrics.restarts.inc()
     this.#loadedText = this.#reloader.fileText
     this.#context.trigger()
@@ -269,15 +288,8 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
   /** Without a stats socket every change is a reload, and so is the start of synapse, as with Airbnb's. */
   #textReasons(): readonly string[] {
     if (this.#loadedText === undefined) return ['synapse has started and do_socket is off']
-    const same = this.#loadedText === this.#model.render(this.#running())
+    const same = this.#loadedText === this.#source.render()
     return same ? [] : ['the configuration changed and do_socket is off']
-  }
-
-  #versionChanged(): boolean {
-    const version = this.#workers[0]?.link.worker?.version ?? this.#version
-    const changed = capabilitiesOf(version).version !== capabilitiesOf(this.#version).version
-    this.#version = version
-    return changed
   }
 
   #tombstones(): number {

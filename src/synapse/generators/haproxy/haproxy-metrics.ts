@@ -56,6 +56,10 @@ export function createHaproxyMetrics(metrics: Metrics) {
       'synapse_haproxy_old_workers',
       'Workers that a reload has replaced and that still serve what they had.',
     ),
+    quarantined: metrics.gauge(
+      'synapse_haproxy_quarantined_services',
+      'Services that HAProxy does not take as they are: kept as they were, or left out, with the others going on.',
+    ),
     up: metrics.gauge('synapse_haproxy_up', '1 while every stats socket of HAProxy answers.'),
   }
 }

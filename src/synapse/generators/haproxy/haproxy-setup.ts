@@ -55,7 +55,10 @@ export function configPath(options: HaproxyOptions): string {
 }
 
 /** undefined: synapse does not write it. */
-export function createConfigFile(options: HaproxyOptions, { clock }: GeneratorContext): ConfigFile | undefined {
+export function createConfigFile(
+  options: HaproxyOptions,
+  { clock }: Pick<GeneratorContext, 'clock'>,
+): ConfigFile | undefined {
   if (!options.do_writes) return undefined
   const path = configPath(options)
   const candidatePath = options.candidate_config_file_path ?? `${path}.tmp`
@@ -83,7 +86,7 @@ export async function prepareDirectory(options: HaproxyOptions): Promise<void> {
 /** What the program says of its version; '' for somebody else's HAProxy, which only its socket can ask. */
 export async function haproxyVersion(
   options: HaproxyOptions,
-  { clock }: GeneratorContext,
+  { clock }: Pick<GeneratorContext, 'clock'>,
   signal: AbortSignal,
 ): Promise<string> {
   if (!isManaged(options)) return ''

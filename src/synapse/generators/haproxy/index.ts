@@ -12,11 +12,11 @@ export const haproxy = defineGenerator({
   serviceOptions: haproxyServiceOptions,
   check: checkServices,
   findsDeadInstances: (_options, { server_options: options }) => (options ?? '').split(/\s+/).includes('check'),
-  create: (context, options) => new HaproxyGenerator(context, options, seedOf(hostname())),
+  create: (context, options) => new HaproxyGenerator(context, options, orderSeedOf(hostname())),
 })
 
 /** Clients with different names shuffle differently, so that `balance first` or equal weights do not favour one server everywhere. */
-function seedOf(name: string): number {
+export function orderSeedOf(name: string): number {
   let seed = 0
   for (const character of name) seed = (seed * 31 + (character.codePointAt(0) ?? 0)) % 1_000_003
   return seed

@@ -30,22 +30,37 @@ function parseBind(text: string, section: string): readonly Bind[] {
   return [{ host, port: Number(port), section }]
 }
 
+/** An address that somebody else listens on, and the section that wants it. */
+export interface TakenPort {
+  readonly section: string
+  readonly complaint: string
+}
+
 /**
- * Refuses a structure that wants an address which somebody else listens on. HAProxy itself would find out too late: before
- * it gives up, its old worker stops accepting connections for a second or two (seen on 2.6).
- * @throws SmartStackError HAPROXY_CONFIG that names address and section.
+ * Of the addresses that a structure wants and the running one does not have, those that somebody else listens on. HAProxy
+ * itself would find out too late: before it gives up, its old worker stops accepting connections for a second or two (seen on 2.6).
  */
-export async function checkPorts(
+export async function takenPorts(
   wanted: ReadonlyMap<string, string>,
   running: ReadonlyMap<string, string> | undefined,
-): Promise<void> {
+): Promise<readonly TakenPort[]> {
   const ours = new Set(bindsOf(running ?? new Map()).map(({ port }) => port))
-  const fresh = bindsOf(wanted).filter(({ port }) => !ours.has(port))
-  const taken: string[] = []
-  for (const { host, port, section } of fresh) {
-    if (await isTaken(host, port)) taken.push(`${section} wants ${host}:${port}, which another process listens on`)
+  const taken: TakenPort[] = []
+  for (const { host, port, section } of bindsOf(wanted)) {
+    if (ours.has(port) || !(await isTaken(host, port))) continue
+    taken.push({ section, complaint: `${section} wants ${host}:${port}, which another process listens on` })
   }
-  if (taken.length > 0) throw new SmartStackError('HAPROXY_CONFIG', taken.join('; '), { retryable: true })
+  return taken
+}
+
+/** A configuration that listens where somebody else does already. */
+export class PortsTaken extends SmartStackError {
+  readonly ports: readonly TakenPort[]
+
+  constructor(ports: readonly TakenPort[]) {
+    super('HAPROXY_CONFIG', ports.map(({ complaint }) => complaint).join('; '), { retryable: true })
+    this.ports = ports
+  }
 }
 
 function isTaken(host: string, port: number): Promise<boolean> {

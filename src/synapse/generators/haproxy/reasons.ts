@@ -24,6 +24,18 @@ export function structureReasons(
   return [...new Set(reasons)]
 }
 
+/** Services whose sections are other than before. */
+export function changedServices(
+  before: Structure | undefined,
+  { structure, backends }: { readonly structure: Structure; readonly backends: ReadonlyMap<string, Backend> },
+): readonly string[] {
+  if (before === structure) return []
+  return [...backends.values()].flatMap(({ name, service }) => {
+    const headers = [`frontend ${service}`, `backend ${name}`]
+    return headers.some((header) => before?.get(header) !== structure.get(header)) ? [service] : []
+  })
+}
+
 /** Names the owner of a section: the service, or the section itself. */
 function subjects(backends: ReadonlyMap<string, Backend>): (header: string) => string {
   const services = new Set([...backends.values()].map(({ service }) => service))
@@ -90,6 +102,11 @@ function keywordOf(line: string): string {
 
 // A reason is logged and shown: what may hold a password is named, not quoted.
 const SECRET = /auth|passw|secret|token|credential|\buser\b|cookie-key/i
+
+/** Whether a line of the configuration may hold a password: it is then never shown. */
+export function mayHoldSecret(line: string): boolean {
+  return SECRET.test(line)
+}
 
 function show(line: string): string {
   return SECRET.test(line) ? keywordOf(line) : `"${shorten(line)}"`

@@ -3,9 +3,10 @@ import { type Clock, pause } from '../../../core/clock.ts'
 import { messageOf } from '../../../core/errors.ts'
 import type { Logger } from '../../../core/log.ts'
 import type { ConfigFile } from './config-file.ts'
+import type { HaproxyService } from './desired-model.ts'
 import type { HaproxyMetrics, ReloadKind } from './haproxy-metrics.ts'
 import type { DesiredState } from './model.ts'
-import { checkPorts } from './port-check.ts'
+import { PortsTaken, takenPorts } from './port-check.ts'
 import type { HaproxyProcess } from './process.ts'
 import { structureReasons } from './reasons.ts'
 import { createReloadLimiter, type ReloadLimiter } from './reload-limiter.ts'
@@ -16,7 +17,10 @@ const WRITE_DELAY_MS = 1_000
 const WRITE_DELAY_MAX_MS = 5_000
 
 /** What a configuration file says. */
-export type FileState = Pick<DesiredState, 'structure' | 'backends'>
+export interface FileState extends Pick<DesiredState, 'structure' | 'backends'> {
+  /** What it was made from; undefined for a file that was found. */
+  readonly services?: readonly HaproxyService[]
+}
 
 export interface KnownFile {
   readonly text: string
@@ -35,6 +39,13 @@ export interface ReloaderOptions {
   readonly render: () => string
   /** HAProxy was reloaded for these reasons, and runs with the file as it is now. */
   readonly onLoaded: (reasons: readonly string[]) => void
+  /** HAProxy took what was made from these services. */
+  readonly onAccepted: (services: readonly HaproxyService[]) => Promise<void>
+  /**
+   * HAProxy did not take what is desired. @returns whether what is desired now is something else, without those who are to
+   * blame.
+   */
+  readonly isolate: (error: unknown, before: FileState | undefined, signal: AbortSignal) => Promise<boolean>
   readonly clock: Clock
   readonly log: Logger
   readonly random: () => number
@@ -111,10 +122,15 @@ export class Reloader {
     if (reasons.size > 0) this.#wake()
   }
 
-  /** Writes the file now if it does not say what shall run, e.g. before HAProxy is started. */
-  flush(signal: AbortSignal): Promise<void> {
+  /**
+   * Writes the file now if it does not say what shall run, e.g. before HAProxy is started.
+   * @param unproven also with another structure, because HAProxy cannot start with the one in the file.
+   */
+  flush(signal: AbortSignal, unproven = false): Promise<void> {
     return this.#exclusive(async () => {
-      if (!this.#awaitsReload()) await this.#write(signal)
+      if (!unproven && this.#awaitsReload()) return
+      await this.#write(signal)
+      await this.#accepted()
     })
   }
 
@@ -193,23 +209,29 @@ export class Reloader {
     if (this.#failure !== undefined)
       this.#options.log.info('haproxy configuration accepted', { after: this.#failure.message })
     this.#failure = undefined
+    await this.#accepted()
+  }
+
+  async #accepted(): Promise<void> {
+    const services = this.#onDisk?.state.services
+    if (services !== undefined) await this.#options.onAccepted(services)
   }
 
   async #reload(signal: AbortSignal): Promise<void> {
-    const { clock, log, metrics, process, onLoaded } = this.#options
+    const { clock, log, metrics, process, onLoaded, isolate } = this.#options
     const reasons = [...this.#reasons]
     const kind = this.#kind
     const before = this.#onDisk
+    if ((await this.#write(signal)) === 'isolated') return // the next pass says which reasons are left
     const started = clock.now()
     this.#limiter.begin(started)
     try {
-      if (process?.mode === 'managed') await checkPorts(this.#options.desired().structure, before?.state.structure)
-      await this.#write(signal)
       await process?.reload(signal)
     } catch (error) {
       if (signal.aborted) throw error
       metrics.reloads.inc({ kind, result: 'failed' })
       if (before !== undefined && before !== this.#onDisk) await this.#putBack(before)
+      if (await isolate(error, before?.state, signal)) return
       throw error
     }
     const ms = Math.round(clock.now() - started)
@@ -221,22 +243,33 @@ export class Reloader {
     onLoaded(reasons)
   }
 
-  async #write(signal: AbortSignal): Promise<void> {
-    const { file, desired, render, metrics } = this.#options
-    if (file === undefined) return
-    const { structure, backends } = desired()
-    const text = render()
+  /** @returns whether somebody had to be left out for it. */
+  async #write(signal: AbortSignal): Promise<'written' | 'isolated'> {
+    const { file, desired, render, metrics, isolate } = this.#options
+    if (file === undefined) return 'written'
+    const before = this.#onDisk
     this.#firstChangeAt = undefined
     this.#writeAt = undefined
-    if (text !== this.#onDisk?.text) {
+    for (let result: 'written' | 'isolated' = 'written'; ; result = 'isolated') {
+      const state = desired()
+      const text = render()
       try {
-        await file.replace(text, signal)
+        if (this.#mustReload) await this.#refuseTakenPorts(state)
+        if (text !== this.#onDisk?.text) await file.replace(text, signal)
+        this.#onDisk = { text, state }
+        return result
       } catch (error) {
-        if (!signal.aborted) metrics.configFailures.inc()
-        throw error
+        if (signal.aborted) throw error
+        metrics.configFailures.inc()
+        if (!(await isolate(error, before?.state, signal))) throw error
       }
     }
-    this.#onDisk = { text, state: { structure, backends } }
+  }
+
+  async #refuseTakenPorts({ structure }: FileState): Promise<void> {
+    if (this.#options.process?.mode !== 'managed') return
+    const taken = await takenPorts(structure, this.#onDisk?.state.structure)
+    if (taken.length > 0) throw new PortsTaken(taken)
   }
 
   async #putBack(before: KnownFile): Promise<void> {

@@ -192,28 +192,6 @@ export function shorten(text: string, length = 120): string {
   return clean.length <= length ? clean : `${clean.slice(0, length)}...`
 }
 
-// Keywords of `add server` in HAProxy 2.6 (management guide 9.3), tried on 2.6.12; with the one that later ones need.
-const AT_RUN_TIME = new Set(
-  list(`
-  addr allow-0rtt alpn backup ca-file check check-alpn check-proto check-send-proxy check-sni check-ssl check-via-socks4
-  ciphers ciphersuites crl-file crt disabled downinter error-limit fall fastinter force-sslv3 force-tlsv10 force-tlsv11
-  force-tlsv12 force-tlsv13 id inter maxconn maxqueue minconn no-ssl-reuse no-sslv3 no-tls-tickets no-tlsv10 no-tlsv11
-  no-tlsv12 no-tlsv13 npn observe on-error on-marked-down on-marked-up pool-low-conn pool-max-conn pool-purge-delay port
-  proto proxy-v2-options rise send-proxy send-proxy-v2 send-proxy-v2-ssl send-proxy-v2-ssl-cn slowstart sni source ssl
-  ssl-max-ver ssl-min-ver tfo tls-tickets verify verifyhost weight ws`),
-)
-
-const SINCE: Readonly<Record<string, keyof Capabilities>> = {
-  cookie: 'serverCookie',
-  guid: 'hashKey',
-  'hash-key': 'hashKey',
-  'init-state': 'initState',
-  shard: 'shard',
-  'idle-ping': 'idlePing',
-  'check-reuse-pool': 'idlePing',
-  'strict-maxconn': 'idlePing',
-}
-
 /** Say nothing that an added server is not already: it inherits no default-server, and its address is never a name. */
 const FILE_ONLY = new Set(
   list(`
@@ -229,8 +207,7 @@ export function isFileOnly(keyword: string): boolean {
 export function refusedAtRunTime(option: ServerOption, capabilities: Capabilities): string | undefined {
   const [keyword = ''] = option.words
   if (FILE_ONLY.has(keyword)) return undefined
-  const needs = SINCE[keyword]
-  if (!AT_RUN_TIME.has(keyword) && (needs === undefined || capabilities[needs] !== true)) {
+  if (!capabilities.serverKeywords.has(nameOf(keyword))) {
     return `HAProxy ${capabilities.version} takes the server option ${keyword} only from the file`
   }
   if (option.words.some((word) => plainValue(word) === undefined)) {

@@ -51,6 +51,17 @@ describe('capabilitiesOf()', () => {
 
   it('names the known defects of old branches only', () => {
     assert.match(capabilitiesOf('2.6.12').defects.join(), /haproxy#3413/)
-    assert.deepEqual(capabilitiesOf('3.2.1').defects, [])
+    assert.doesNotMatch(capabilitiesOf('3.0.11').defects.join(), /haproxy#3413/)
+    assert.equal(capabilitiesOf('3.0.11').defects.length, 1)
+    assert.deepEqual(capabilitiesOf('3.5.0').defects, [])
+  })
+
+  it('never loses a keyword of add server from branch to branch', () => {
+    const branches = ['2.6', '2.8', '3.0', '3.1', '3.2'].map((version) => capabilitiesOf(version).serverKeywords)
+    for (const [index, keywords] of branches.slice(1).entries()) {
+      const before = branches[index] ?? new Set()
+      assert.ok(keywords.size > before.size)
+      for (const keyword of before) assert.ok(keywords.has(keyword), keyword)
+    }
   })
 })

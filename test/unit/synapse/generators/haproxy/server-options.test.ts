@@ -176,7 +176,9 @@ describe('refusedAtRunTime()', () => {
 
   it('asks the version for what came later', () => {
     assert.deepEqual(refusal('shard 1 guid a init-state down', '3.2.0'), [undefined, undefined, undefined])
+    assert.deepEqual(refusal('set-proxy-v2-tlv-fmt(0x20) %[fc_pp_tlv(0x20)]', '3.0.11'), [undefined])
     assert.match(refusal('shard 1', '2.6.12').join(), /only from the file/)
+    assert.match(refusal('set-proxy-v2-tlv-fmt(0x20) a', '2.6.12').join(), /only from the file/)
     assert.match(
       refusal('init-state down', '3.0.11').join(),
       /HAProxy 3\.0\.11 takes the server option init-state only/,

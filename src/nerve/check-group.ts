@@ -1,0 +1,93 @@
+import type { Clock } from '../core/clock.ts'
+import type { Metrics } from '../core/metrics.ts'
+import { createCheckRunner } from './check-runner.ts'
+import { type CheckResult, type HealthState, step } from './health.ts'
+import type { CheckConfig } from './model.ts'
+import { type ServiceHealth, serviceHealth } from './service.ts'
+import type { StagedCheck } from './staging.ts'
+
+export interface CheckGroupOptions {
+  readonly service: string
+  readonly clock: Clock
+  readonly random: () => number
+  readonly metrics: Metrics
+  /** A check was run; `status` is what rise and fall make of it. */
+  readonly onResult: (name: string, config: CheckConfig, result: CheckResult, status: HealthState['status']) => void
+  /** The checks together say something else than before. */
+  readonly onHealth: (before: ServiceHealth, health: ServiceHealth) => void
+  /** The machinery of a check failed: a bug. */
+  readonly onBroken: (error: unknown) => void
+}
+
+interface RunningCheck extends StagedCheck {
+  state: HealthState
+  readonly stop: AbortController
+  readonly done: Promise<void>
+}
+
+/** The checks of one service at work. Each runs on its own; a change of configuration touches only those it changes. */
+export class CheckGroup {
+  readonly #options: CheckGroupOptions
+  readonly #checks = new Map<string, RunningCheck>()
+
+  constructor(options: CheckGroupOptions) {
+    this.#options = options
+  }
+
+  /** What runs now. */
+  get staged(): ReadonlyMap<string, StagedCheck> {
+    return new Map(this.#checks)
+  }
+
+  /** What every check says together. */
+  health(): ServiceHealth {
+    return serviceHealth(new Map([...this.#checks].map(([name, { state }]) => [name, state])))
+  }
+
+  state() {
+    return [...this.#checks].map(([name, { config, state }]) => ({ name, type: config.type, ...state }))
+  }
+
+  /** Makes exactly these run. One that is replaced is closed when its run has ended; its successor starts without a verdict. */
+  replace(checks: ReadonlyMap<string, StagedCheck>): void {
+    for (const [name, running] of this.#checks) {
+      if (checks.get(name)?.check === running.check) continue
+      running.stop.abort()
+      this.#checks.delete(name)
+    }
+    for (const [name, staged] of checks) {
+      if (!this.#checks.has(name)) this.#start(name, staged)
+    }
+  }
+
+  /** Ends all. Resolves when they have ended and are closed. */
+  async stop(): Promise<void> {
+    const ended = [...this.#checks.values()].map(({ done }) => done)
+    this.replace(new Map())
+    await Promise.all(ended)
+  }
+
+  #start(name: string, { config, check }: StagedCheck): void {
+    const { service, clock, random, metrics, onBroken } = this.#options
+    const { type, intervalMs, timeoutMs, deadlineMs } = config
+    const stop = new AbortController()
+    const onResult = (result: CheckResult) => this.#onResult(name, check, result)
+    const timing = { intervalMs, timeoutMs, deadlineMs }
+    const runner = createCheckRunner({ name, type, check, service, clock, random, metrics, onResult, ...timing })
+    const done = runner
+      .run(stop.signal)
+      .catch(onBroken)
+      .finally(() => check.close?.())
+    this.#checks.set(name, { config, check, state: { status: 'unknown' }, stop, done })
+  }
+
+  #onResult(name: string, check: StagedCheck['check'], result: CheckResult): void {
+    const running = this.#checks.get(name)
+    if (running?.check !== check) return // a result of a check that was just replaced
+    const before = this.health()
+    running.state = step(running.state, result, running.config)
+    this.#options.onResult(name, running.config, result, running.state.status)
+    const health = this.health()
+    if (health.status !== before.status) this.#options.onHealth(before, health)
+  }
+}

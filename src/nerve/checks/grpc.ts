@@ -1,0 +1,219 @@
+import { once } from 'node:events'
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  constants,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+} from 'node:http2'
+import type { Socket } from 'node:net'
+import * as z from 'zod'
+import { rejectOnAbort } from '../../core/clock.ts'
+import { text } from '../../core/config/schema.ts'
+import { messageOf } from '../../core/errors.ts'
+import { type CheckContext, defineCheck } from './check.ts'
+import { codeOf, explain, oneLine } from './failure.ts'
+import { codeName, decodeHealthResponse, encodeHealthRequest, HEALTH_PATH } from './grpc-health.ts'
+import { createConnector, formatAddress, startTls, tlsReason } from './socket.ts'
+import { prepareTls, refineTls, tlsOptions } from './tls-options.ts'
+
+/** Far more than an answer has. */
+const MAX_BODY_BYTES = 64 * 1024
+const HTTP_OK = 200
+
+const { HTTP2_HEADER_AUTHORITY, HTTP2_HEADER_METHOD, HTTP2_HEADER_PATH, HTTP2_HEADER_SCHEME, HTTP2_HEADER_STATUS } =
+  constants
+
+const options = z
+  .object({
+    service: z.string().default('').describe('The service that is asked about. Default: the server as a whole'),
+    ...tlsOptions,
+    unix_socket: text.optional().describe('Path of a unix socket to connect to instead of host and port'),
+  })
+  .superRefine(refineTls)
+
+type GrpcOptions = z.output<typeof options>
+
+/**
+ * Asks gRPC's own health service (grpc.health.v1.Health/Check) and passes when it says SERVING. A fresh connection each
+ * time; the whole run has the check's `timeout`, which the server is told.
+ */
+export const grpc = defineCheck({
+  type: 'grpc',
+  description: 'Passes when the health service of a gRPC server says SERVING.',
+  options,
+  async prepare(context, settings) {
+    const progress: Progress = { waitingFor: 'connection' }
+    const { where, openSocket } = await prepareSocket(context, settings, progress)
+    const headers = requestHeaders(context, settings)
+    const request = encodeHealthRequest(settings.service)
+    return {
+      waitingFor: () => progress.waitingFor,
+      async run(signal) {
+        const socket = await openSocket(signal)
+        progress.waitingFor = `answer from ${where}`
+        const session = connect('http://check.invalid', { createConnection: () => socket })
+        const broken = once(session, 'close').then(() => {
+          throw new Error(`${where} closed the connection`)
+        })
+        broken.catch(() => {}) // it comes after each run
+        const close = () => {
+          session.destroy()
+          socket.destroy()
+        }
+        signal.addEventListener('abort', close, { once: true })
+        try {
+          const answer = exchange(session, headers, request)
+          judge(await rejectOnAbort(Promise.race([answer, broken]), signal), settings.service, where)
+        } catch (cause) {
+          signal.throwIfAborted()
+          throw cause instanceof Unhealthy ? cause : new Error(describeFailure(cause, where), { cause })
+        } finally {
+          signal.removeEventListener('abort', close)
+          close()
+        }
+      },
+    }
+  },
+})
+
+/** What the run that is under way waits for. */
+interface Progress {
+  waitingFor: string
+}
+
+interface SocketSource {
+  readonly where: string
+  openSocket(signal: AbortSignal): Promise<Socket>
+}
+
+async function prepareSocket(
+  { target, timeoutMs }: CheckContext,
+  settings: GrpcOptions,
+  progress: Progress,
+): Promise<SocketSource> {
+  const connector = createConnector({ target, unixSocket: settings.unix_socket, timeoutMs })
+  const { where } = connector
+  const tls = await prepareTls(settings, target)
+  return {
+    where,
+    async openSocket(signal) {
+      progress.waitingFor = `connection to ${where}`
+      const secure = await tls?.connectionOptions()
+      const plain = await connector.open(signal)
+      if (tls === undefined) return plain
+      progress.waitingFor = `TLS with ${where}`
+      const socket = await startTls(
+        plain,
+        { ...secure, ALPNProtocols: ['h2'] },
+        { where, serverName: tls.serverName },
+        signal,
+      )
+      if (socket.alpnProtocol === 'h2') return socket
+      socket.destroy()
+      throw new Error(`${where} does not offer HTTP/2, which gRPC is made of`)
+    },
+  }
+}
+
+function requestHeaders(
+  { target, timeoutMs }: CheckContext,
+  { ssl, ssl_server_name }: GrpcOptions,
+): OutgoingHttpHeaders {
+  return {
+    [HTTP2_HEADER_METHOD]: 'POST',
+    [HTTP2_HEADER_PATH]: HEALTH_PATH,
+    [HTTP2_HEADER_SCHEME]: ssl ? 'https' : 'http',
+    [HTTP2_HEADER_AUTHORITY]: formatAddress({ ...target, host: ssl_server_name ?? target.host }),
+    'content-type': 'application/grpc',
+    te: 'trailers',
+    'grpc-timeout': `${Math.ceil(timeoutMs)}m`,
+    'user-agent': 'nerve',
+  }
+}
+
+/** An answer: the headers, with what came after the body put over them, and the body. */
+interface Answer {
+  readonly headers: IncomingHttpHeaders
+  readonly body: Buffer
+}
+
+async function exchange(
+  session: ClientHttp2Session,
+  headers: OutgoingHttpHeaders,
+  request: Uint8Array,
+): Promise<Answer> {
+  const failed = new Promise<never>((_, reject) => session.on('error', reject))
+  const stream = session.request(headers)
+  stream.end(request)
+  return Promise.race([readAnswer(stream), failed])
+}
+
+async function readAnswer(stream: ClientHttp2Stream): Promise<Answer> {
+  let headers: IncomingHttpHeaders = {}
+  stream.on('response', (first) => {
+    headers = { ...first, ...headers }
+  })
+  stream.on('trailers', (last) => {
+    headers = { ...headers, ...last }
+  })
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    chunks.push(chunk)
+    bytes += chunk.length
+    if (bytes > MAX_BODY_BYTES) break
+  }
+  return { headers, body: Buffer.concat(chunks) }
+}
+
+/** The server answered, and its answer is no. */
+class Unhealthy extends Error {}
+
+/** @throws Unhealthy unless the answer is SERVING. */
+function judge({ headers, body }: Answer, service: string, where: string): void {
+  const subject = service === '' ? 'the server' : `service ${service}`
+  const status = headers[HTTP2_HEADER_STATUS]
+  if (Number(status) !== HTTP_OK) throw new Unhealthy(`${where} answers with HTTP status ${status}: it is not gRPC`)
+  const code = Number(headers['grpc-status'] ?? Number.NaN)
+  if (Number.isNaN(code)) throw new Unhealthy(`${where} answers without a grpc-status: it is not gRPC`)
+  if (code !== 0) throw new Unhealthy(refusal(code, String(headers['grpc-message'] ?? ''), subject))
+  const serving = decode(body, where)
+  if (serving !== 'SERVING') throw new Unhealthy(`${subject} is ${serving}`)
+}
+
+function refusal(code: number, message: string, subject: string): string {
+  const said = message === '' ? '' : `: ${oneLine(decodeMessage(message), 200)}`
+  switch (codeName(code)) {
+    case 'NOT_FOUND':
+      return `${subject} is not known to the health service (NOT_FOUND)${said}`
+    case 'UNIMPLEMENTED':
+      return `the server has no health service (UNIMPLEMENTED)${said}`
+    default:
+      return `the health service says ${codeName(code)}${said}`
+  }
+}
+
+/** gRPC encodes signs in messages as URLs do; a message that it does not is shown as it is. */
+function decodeMessage(message: string): string {
+  return /%(?![0-9a-f]{2})/i.test(message) ? message : Buffer.from(unescape(message), 'latin1').toString()
+}
+
+function decode(body: Buffer, where: string): string {
+  try {
+    return decodeHealthResponse(body)
+  } catch (cause) {
+    throw new Unhealthy(`the answer of ${where} is not one of the health service: ${messageOf(cause)}`, { cause })
+  }
+}
+
+function describeFailure(error: unknown, where: string): string {
+  const code = codeOf(error)
+  const message = oneLine(messageOf(error), 200)
+  if (code === 'ERR_HTTP2_ERROR') return `${where} does not speak HTTP/2, which gRPC is made of: ${message}`
+  if (code.startsWith('ERR_HTTP2_')) return `${where} ended the call: ${message}`
+  // A server of TLS 1.3 refuses the client's certificate only after the handshake.
+  if (code.startsWith('ERR_SSL_')) return `TLS with ${where} failed: ${tlsReason(error)}`
+  return code === '' ? message : explain(error, where)
+}

@@ -1,0 +1,93 @@
+import type { Socket } from 'node:net'
+import type { buildConnector, Client, Dispatcher } from 'undici'
+import { messageOf } from '../../core/errors.ts'
+import { codeOf, explain, isConnectionLost } from './failure.ts'
+import type { HttpAnswer } from './http-expectation.ts'
+
+/** So much of a body is read and searched; the rest is not waited for. */
+const MAX_BODY_BYTES = 1024 * 1024
+
+/** One HTTP/1.1 connection: a socket of ours, lent to undici for requests. */
+export interface HttpConnection {
+  readonly socket: Socket
+  readonly client: Client
+}
+
+/** What the run that is under way waits for. */
+export interface Progress {
+  waitingFor: string
+}
+
+/** Loads undici. The result makes a connection of a connected socket. */
+export async function prepareHttp(): Promise<(socket: Socket) => HttpConnection> {
+  const { Client } = await import('undici')
+  return (socket) => {
+    // The origin is a formality: the socket is lent and the Host header is ours. undici's timers are off, being coarse.
+    const client = new Client('http://check.invalid', { connect: lend(socket), headersTimeout: 0, bodyTimeout: 0 })
+    return { socket, client }
+  }
+}
+
+/** A connector for undici that gives it `socket`, once: when that is closed the connection has ended. */
+function lend(socket: Socket): buildConnector.connector {
+  let lent = false
+  return (_options, callback) => {
+    const isFirst = !lent
+    lent = true
+    // undici does not expect the answer before its call has returned.
+    queueMicrotask(() => (isFirst ? callback(null, socket) : callback(new ConnectionClosed(), null)))
+  }
+}
+
+class ConnectionClosed extends Error {
+  readonly code = 'UND_ERR_CLOSED'
+}
+
+/** Closes at once. Harmless when it has ended. */
+export function destroyConnection({ client, socket }: HttpConnection): void {
+  socket.destroy()
+  client.destroy(() => {})
+}
+
+/** Sends the request and reads the answer, of its body at most MAX_BODY_BYTES: an endless one ends the connection there. */
+export async function exchange(
+  { client }: HttpConnection,
+  request: Dispatcher.RequestOptions,
+  where: string,
+  progress: Progress,
+): Promise<HttpAnswer> {
+  progress.waitingFor = `answer from ${where}`
+  let come: string | undefined
+  try {
+    const { statusCode: status, headers, body } = await client.request(request)
+    const chunks: Buffer[] = []
+    let bytes = 0
+    const note = () => {
+      come = `status ${status}, ${bytes} bytes of the body`
+      progress.waitingFor = `end of the answer from ${where} (so far: ${come})`
+    }
+    note()
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      chunks.push(chunk)
+      bytes += chunk.length
+      note()
+      if (bytes >= MAX_BODY_BYTES) break
+    }
+    const encoding = headers['content-encoding']
+    return { status, body: Buffer.concat(chunks).toString(), encoding: encoding?.toString() }
+  } catch (cause) {
+    // Only a connection that was lost before anything came may be one that the server had closed while it was kept.
+    if (come !== undefined && (isConnectionLost(cause) || codeOf(cause) === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH')) {
+      throw new Error(`${where} closed the connection in the middle of its answer (${come})`)
+    }
+    throw new Error(describeHttpFailure(cause, where), { cause })
+  }
+}
+
+/** Says in an operator's words why a request failed. */
+export function describeHttpFailure(error: unknown, where: string): string {
+  if (error instanceof Error && error.name === 'HTTPParserError')
+    return `the answer of ${where} is not HTTP: ${messageOf(error)}`
+  if (codeOf(error) === 'UND_ERR_SOCKET') return `${where} closed the connection without an answer`
+  return explain(error, where)
+}

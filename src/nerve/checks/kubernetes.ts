@@ -1,0 +1,107 @@
+import * as z from 'zod'
+import { port, text } from '../../core/config/schema.ts'
+import { type CheckContext, defineCheck } from './check.ts'
+import { destroyConnection, exchange, type HttpConnection, type Progress, prepareHttp } from './http-connection.ts'
+import { createKept } from './kept.ts'
+import { unready } from './kubernetes-pod.ts'
+import { readSetting } from './secret.ts'
+import { createConnector, formatAddress, startTls } from './socket.ts'
+import { createTls } from './tls-options.ts'
+
+/** Where Kubernetes puts what a pod needs to talk to the API. */
+const ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount'
+const NAME = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/
+const NAME_EXPECTED = 'expected a name of Kubernetes: lower-case letters, digits, - and .'
+
+const options = z.object({
+  pod_name: z
+    .string()
+    .regex(NAME, NAME_EXPECTED)
+    .describe('The pod that must be ready; the own one is in the variable HOSTNAME'),
+  namespace: z.string().regex(NAME, NAME_EXPECTED).default('default').describe('Its namespace. Default: default'),
+  host: text.default('kubernetes.default.svc').describe('The API server. Default: kubernetes.default.svc'),
+  port: port.default(443).describe('Its port. Default: 443'),
+  token_file: text
+    .default(`${ACCOUNT}/token`)
+    .describe(`A file with the bearer token, read at each run. Default: ${ACCOUNT}/token`),
+  ca_file: text
+    .default(`${ACCOUNT}/ca.crt`)
+    .describe(`PEM file with the authorities that the API server must come from. Default: ${ACCOUNT}/ca.crt`),
+  keep_alive: z.boolean().default(false).describe('Keep one connection for all runs instead of a fresh one for each'),
+})
+
+type KubernetesOptions = z.output<typeof options>
+
+/**
+ * Asks the API for a pod and looks at its `Ready` condition (reference blablacar-yelp.md 1.5), with the service account of
+ * the pod that nerve runs in: it needs the right to `get` `pods`. The certificate of the API is always verified. The
+ * whole run has the check's `timeout`.
+ */
+export const kubernetes = defineCheck({
+  type: 'kubernetes',
+  description: 'Passes when the API of Kubernetes calls a pod ready.',
+  options,
+  async prepare(context, settings) {
+    const progress: Progress = { waitingFor: 'connection' }
+    const { where, open } = await prepareOpener(context, settings, progress)
+    const readToken = await prepareToken(settings.token_file)
+    const connections = createKept<HttpConnection>({
+      keep: settings.keep_alive,
+      open,
+      isOpen: ({ socket }) => socket.readable && socket.writable,
+      end: destroyConnection,
+      destroy: destroyConnection,
+    })
+    const { namespace, pod_name, keep_alive } = settings
+    const request = {
+      method: 'GET' as const,
+      path: `/api/v1/namespaces/${namespace}/pods/${pod_name}`,
+      headers: { host: formatAddress(context.target), accept: 'application/json', 'user-agent': 'nerve' },
+      reset: !keep_alive,
+    }
+    return {
+      waitingFor: () => progress.waitingFor,
+      run: (signal) =>
+        connections.use(signal, async (connection) => {
+          const headers = { ...request.headers, authorization: `Bearer ${await readToken()}` }
+          const answer = await exchange(connection, { ...request, headers }, where, progress)
+          const reason = unready(answer, `${namespace}/${pod_name}`)
+          if (reason !== undefined) throw new Error(reason)
+        }),
+      close: () => connections.close(),
+    }
+  },
+})
+
+interface Opener {
+  readonly where: string
+  open(signal: AbortSignal): Promise<HttpConnection>
+}
+
+async function prepareOpener(
+  { target, timeoutMs }: CheckContext,
+  { ca_file }: KubernetesOptions,
+  progress: Progress,
+): Promise<Opener> {
+  const connect = await prepareHttp()
+  const connector = createConnector({ target, timeoutMs })
+  const { where } = connector
+  const tls = await createTls({ ssl_verify: true, ssl_ca_file: ca_file }, target)
+  return {
+    where,
+    async open(signal) {
+      progress.waitingFor = `connection to ${where}`
+      const secure = { ...(await tls.connectionOptions()), ALPNProtocols: ['http/1.1'] }
+      const socket = await connector.open(signal)
+      progress.waitingFor = `TLS with ${where}`
+      return connect(await startTls(socket, secure, { where, serverName: tls.serverName }, signal))
+    },
+  }
+}
+
+/** Kubernetes renews the token about every hour. @throws SmartStackError CONFIG_INVALID: outside a pod there is none. */
+async function prepareToken(path: string): Promise<() => Promise<string>> {
+  const read = async () => (await readSetting('token_file', path)).trim()
+  await read()
+  return read
+}

@@ -1,0 +1,196 @@
+import { isDeepStrictEqual } from 'node:util'
+import { createBackoff } from '../core/backoff.ts'
+import { withDeadline } from '../core/clock.ts'
+import { messageOf } from '../core/errors.ts'
+import { ReconcileLoop, type ReconcileResult } from '../core/reconcile-loop.ts'
+import type { Registry } from '../core/registry.ts'
+import type { PluginConfig } from './config.ts'
+import type { Registration, Reporter, ReporterContext, ReporterType } from './reporters/reporter.ts'
+
+/** Followers of a change within this time share its registry write. */
+const SETTLE_MS = 20
+/** The registry is asked this often whether it still holds what it should, whatever its watches say. */
+const RESYNC_MS = 60_000
+/** How long a service that goes away may try to remove its registration; after that its session's end does it. */
+const DEREGISTER_MS = 3_000
+
+/** What a registry shall say now. */
+export interface Wanted {
+  /** undefined: nothing is known yet, so the registry is left as it is. */
+  readonly registration: Registration | undefined
+  /** Ask again after this many ms: a change is held back until then. */
+  readonly retryInMs?: number | undefined
+}
+
+export interface RegistrarOptions extends Omit<ReporterContext, 'onDisturbed'> {
+  readonly reporterTypes: Registry<ReporterType>
+  readonly wanted: () => Wanted
+  /** A pass succeeded; `changed` when the registry says something else than before, or could not be reached before. */
+  readonly onReported: (registration: Registration, changed: boolean) => void
+  readonly onFailed: () => void
+}
+
+/**
+ * Keeps one registry saying what a service wants it to say, in a loop of its own: a registry that is away holds up no
+ * other. Works from its creation until `stop` or `leave`, which remove the registration.
+ */
+export class Registrar {
+  /** Resolves when the registration is removed, or had its time, and the reporter is closed. */
+  readonly done: Promise<void>
+  readonly #options: RegistrarOptions
+  readonly #loop: ReconcileLoop
+  readonly #stop = new AbortController()
+  #config: PluginConfig
+  #reporter: Reporter
+  /** Reporters of an earlier configuration: removed from the registry only after the current one has registered. */
+  #retiring: Reporter[] = []
+  #applied: Registration | undefined
+  #lastError: string | undefined
+  #isLeaving = false
+  #keeps = false
+
+  constructor(config: PluginConfig, options: RegistrarOptions) {
+    const { clock, random } = options
+    this.#options = options
+    this.#config = config
+    this.#reporter = this.#createReporter(config)
+    this.#loop = new ReconcileLoop({
+      clock,
+      backoff: createBackoff({ initialMs: 50, maxMs: 2_000, random }),
+      settleMs: SETTLE_MS,
+      resyncMs: RESYNC_MS,
+      reconcile: (signal) => this.#reconcile(signal),
+      onError: (error) => this.#onFailed(error),
+    })
+    this.done = this.#run()
+  }
+
+  get config(): PluginConfig {
+    return this.#config
+  }
+
+  /** What the registry says, as far as we know. */
+  get applied(): Registration | undefined {
+    return this.#applied
+  }
+
+  /** Why the last pass failed. */
+  get error(): string | undefined {
+    return this.#lastError
+  }
+
+  /** Whether the registry can be asked, and holds what it should. */
+  get isWell(): boolean {
+    return this.#lastError === undefined && (this.#reporter.isWell?.() ?? true)
+  }
+
+  /** What is wanted has changed. */
+  trigger(): void {
+    this.#loop.trigger()
+  }
+
+  /** Registers as `config` says, then removes what there was before. */
+  replace(config: PluginConfig): void {
+    this.#retiring.push(this.#reporter)
+    this.#config = config
+    this.#reporter = this.#createReporter(config)
+    this.#applied = undefined
+    this.#loop.trigger()
+  }
+
+  /** Removes the registration, however long that takes, and ends. */
+  leave(): void {
+    this.#isLeaving = true
+    this.#loop.trigger()
+  }
+
+  /** Removes the registration, for which there are a few seconds, and ends. `keep`: leaves it to the session's timeout. */
+  stop({ keep = false }: { readonly keep?: boolean } = {}): void {
+    this.#keeps = keep
+    this.#stop.abort()
+  }
+
+  state(): Readonly<Record<string, unknown>> {
+    return this.#reporter.state()
+  }
+
+  #createReporter({ type, options }: PluginConfig): Reporter {
+    const { service, clock, log, metrics, random, sessions, print, onRenewed, reporterTypes } = this.#options
+    const onDisturbed = () => this.#loop.trigger()
+    const context = { service, clock, log, metrics, random, sessions, print, onRenewed, onDisturbed }
+    return reporterTypes.get(type).create(context, options)
+  }
+
+  async #run(): Promise<void> {
+    await this.#loop.run(this.#stop.signal)
+    await Promise.all([this.#reporter, ...this.#retiring].map((reporter) => this.#deregister(reporter)))
+  }
+
+  async #reconcile(signal: AbortSignal): Promise<ReconcileResult> {
+    const { registration, retryInMs } = this.#isLeaving ? ({ registration: ABSENT } as Wanted) : this.#options.wanted()
+    if (registration === undefined) return retryInMs === undefined ? {} : { requeueAfterMs: retryInMs }
+    const { requeueAfterMs = this.#resyncMs() } = await this.#reporter.reconcile(registration, signal)
+    this.#onReported(registration)
+    for (const reporter of [...this.#retiring]) {
+      await reporter.reconcile(ABSENT, signal)
+      this.#retiring = this.#retiring.filter((other) => other !== reporter)
+      await this.#close(reporter)
+    }
+    if (this.#isLeaving) this.#stop.abort()
+    return { requeueAfterMs: Math.min(requeueAfterMs, retryInMs ?? requeueAfterMs) }
+  }
+
+  /** A fleet that a restarted registry set in step falls out of step again. */
+  #resyncMs(): number {
+    return RESYNC_MS * (0.75 + 0.25 * this.#options.random())
+  }
+
+  #onReported(desired: Registration): void {
+    const failedBefore = this.#lastError
+    const changed = !isDeepStrictEqual(this.#applied, desired) || failedBefore !== undefined
+    const from = this.#applied?.kind ?? 'unknown'
+    this.#lastError = undefined
+    this.#applied = desired
+    if (changed) {
+      const path = this.#reporter.state()['path'] ?? undefined
+      const fields = { from, to: desired.kind, path, after_failure: failedBefore }
+      this.#options.log.info('registration changed', fields)
+    }
+    this.#options.onReported(desired, changed)
+  }
+
+  #onFailed(error: unknown): void {
+    const { log, onFailed } = this.#options
+    const message = messageOf(error)
+    const isNew = message !== this.#lastError // said once, until it changes
+    this.#lastError = message
+    if (isNew) log.warn('registration failed, will be retried', { reporter: this.#config.type, reason: message })
+    onFailed()
+  }
+
+  async #deregister(reporter: Reporter): Promise<void> {
+    const { clock, log, service } = this.#options
+    if (this.#keeps) return this.#close(reporter, { keep: true })
+    const never = new AbortController().signal
+    try {
+      await withDeadline(clock, DEREGISTER_MS, 'removing the registration', never, (signal) =>
+        reporter.reconcile(ABSENT, signal),
+      )
+      log.info('registration removed', { service })
+    } catch (error) {
+      log.warn('registration not removed, it ends with its session', { reason: messageOf(error) })
+    }
+    await this.#close(reporter)
+  }
+
+  /** Never rejects: nobody could do anything about it. */
+  async #close(reporter: Reporter, options?: { readonly keep: boolean }): Promise<void> {
+    try {
+      await reporter.close(options)
+    } catch (error) {
+      this.#options.log.warn('reporter not closed cleanly', { reporter: this.#config.type, reason: messageOf(error) })
+    }
+  }
+}
+
+const ABSENT: Registration = { kind: 'absent' }

@@ -1,0 +1,85 @@
+import { appendFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import * as z from 'zod'
+import { text } from '../../core/config/schema.ts'
+import { encodePayload } from '../../core/service-instance.ts'
+import { changeLine } from './change-line.ts'
+import { defineReporter, type Registration, type Reporter } from './reporter.ts'
+
+/** What another program removed or changed is mended after this time. */
+const RESYNC_MS = 5_000
+
+/** Keeps a file while the service is registered, with the JSON that a znode would have; or a record of all changes. */
+export const file = defineReporter({
+  type: 'file',
+  description: 'Keeps a file with the registration while the service is healthy.',
+  options: z.object({
+    path: text.describe(
+      'The file, one per service: replaced as a whole, and removed while the service is down. Its directory is made when missing.',
+    ),
+    append: z.boolean().default(false).describe('Add a line for each change instead. Default: false.'),
+  }),
+  create: ({ service }, { path, append }) => (append ? createRecord(service, path) : createCopy(path)),
+})
+
+/** Readers see a whole registration or none. */
+function createCopy(path: string): Reporter {
+  return {
+    async reconcile(desired, signal) {
+      if (desired.kind === 'absent' && desired.payload === undefined) {
+        await rm(path, { force: true })
+        return {}
+      }
+      // Where services that are down stay visible, the file stays too, with nothing in it (reference blablacar-yelp.md 1.8).
+      const content = desired.kind === 'present' ? `${encodePayload(desired.payload)}\n` : ''
+      if ((await contentOf(path, signal)) !== content) await replaceFile(path, content, signal)
+      return { requeueAfterMs: RESYNC_MS }
+    },
+    state: () => ({ type: 'file', path }),
+    close: async () => {},
+  }
+}
+
+function createRecord(service: string, path: string): Reporter {
+  let written: string | undefined
+  return {
+    async reconcile(desired: Registration) {
+      const line = changeLine(service, desired)
+      if (line === written) return {}
+      await mkdir(dirname(path), { recursive: true })
+      await appendFile(path, line)
+      written = line
+      return {}
+    },
+    state: () => ({ type: 'file', path }),
+    close: async () => {},
+  }
+}
+
+/** undefined when there is no such file. */
+async function contentOf(path: string, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    return await readFile(path, { encoding: 'utf8', signal })
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw error
+  }
+}
+
+async function replaceFile(path: string, content: string, signal: AbortSignal): Promise<void> {
+  const directory = dirname(path)
+  // The name is always the same, so that a process which dies here leaves one file behind at most.
+  const temporary = join(directory, `.${basename(path)}.new`)
+  await mkdir(directory, { recursive: true })
+  try {
+    await writeFile(temporary, content, { signal })
+    await rename(temporary, path)
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw error
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
+}

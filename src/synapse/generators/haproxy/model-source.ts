@@ -1,0 +1,79 @@
+import type { Logger } from '../../../core/log.ts'
+import type { GeneratorContext } from '../generator.ts'
+import { capabilitiesOf } from './capabilities.ts'
+import type { HaproxyOptions } from './config.ts'
+import { type DesiredContext, DesiredModel, type HaproxyService } from './desired-model.ts'
+import { haproxyVersion } from './haproxy-setup.ts'
+import type { ObservedServer } from './model.ts'
+import type { ConfigTemplate } from './render.ts'
+import { readTemplate } from './template-file.ts'
+
+type Running = ReadonlyMap<string, readonly ObservedServer[]>
+
+/** The desired model with what it is made of besides the services: options, template, HAProxy's version. */
+export class ModelSource {
+  readonly model = new DesiredModel()
+  readonly #context: GeneratorContext
+  readonly #log: Logger
+  readonly #orderSeed: number
+  /** The servers in HAProxy now, so that an id in use is not given again. */
+  readonly #running: () => Running
+  #options: HaproxyOptions
+  #template: ConfigTemplate | undefined
+  /** What HAProxy says of its version. */
+  #version = ''
+  #made: DesiredContext | undefined
+  #warned: ReadonlySet<string> = new Set()
+
+  constructor(context: GeneratorContext, options: HaproxyOptions, orderSeed: number, running: () => Running) {
+    this.#context = context
+    this.#log = context.log
+    this.#options = options
+    this.#orderSeed = orderSeed
+    this.#running = running
+  }
+
+  /** Takes changed options; the template is read again too. */
+  configure(options: HaproxyOptions): void {
+    this.#options = options
+    this.#template = undefined
+  }
+
+  /** Reads what is missing: the template, and HAProxy's version. Call before `update`. */
+  async prepare(signal: AbortSignal): Promise<void> {
+    this.#template ??= await readTemplate(this.#options.template, signal)
+    if (this.#version === '') this.#version = await haproxyVersion(this.#options, this.#context, signal)
+    const { capabilities } = this.#made ?? {}
+    this.#made = {
+      options: this.#options,
+      capabilities: capabilities?.version === this.#version ? capabilities : capabilitiesOf(this.#version),
+      template: this.#template,
+      orderSeed: this.#orderSeed,
+    }
+  }
+
+  /** Makes the model say what these services need, and warns of what they cannot have. */
+  update(services: readonly HaproxyService[]): void {
+    if (this.#made === undefined) return
+    this.model.update(services, this.#made, this.#running())
+    const { warnings } = this.model
+    for (const { service, message } of warnings) {
+      const text = `${service}: ${message}`
+      if (!this.#warned.has(text)) this.#log.warn(message, service === undefined ? {} : { service })
+    }
+    this.#warned = new Set(warnings.map(({ service, message }) => `${service}: ${message}`))
+  }
+
+  /** The text of the whole file, as the model is, or as other services would make it. */
+  render(services?: readonly HaproxyService[]): string {
+    return this.model.render(this.#running(), services)
+  }
+
+  /** HAProxy itself says its version. @returns whether it can do other things than was believed. */
+  found(version: string | undefined): boolean {
+    if (version === undefined) return false
+    const changed = capabilitiesOf(version).version !== capabilitiesOf(this.#version).version
+    this.#version = version
+    return changed
+  }
+}

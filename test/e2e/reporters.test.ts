@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict'
+import { access, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Daemon, startNerve } from '../harness/daemon.ts'
+import { type EtcdServer, startEtcd } from '../harness/etcd-server.ts'
+import { eventually } from '../harness/eventually.ts'
+import { type Instance, startInstance } from '../harness/main-job.ts'
+import { startZooKeeper, type ZooKeeperServer } from '../harness/zookeeper-server.ts'
+
+describe('nerve with several reporters', function () {
+  this.timeout(60_000)
+  let zookeeper: ZooKeeperServer
+  let etcd: EtcdServer
+  let instance: Instance
+  let nerve: Daemon
+
+  before(async () => {
+    ;[zookeeper, etcd, instance] = await Promise.all([startZooKeeper(), startEtcd(), startInstance('web')])
+    nerve = await startNerve({ instance_id: 'i-1', services: {} })
+    await nerve.configure({
+      instance_id: 'i-1',
+      services: {
+        web: {
+          ...{ host: '127.0.0.1', port: instance.port, check_interval: 0.1 },
+          ...{ zk_hosts: [zookeeper.hosts], zk_path: '/services/web' },
+          checks: [{ type: 'http', uri: '/health', timeout: 1 }],
+          reporters: [
+            { type: 'etcd', etcd_host: '127.0.0.1', etcd_port: etcd.port, etcd_path: '/services/web', etcd_ttl: 3 },
+            { type: 'file', path: join(nerve.directory, 'run/web.json') },
+            { type: 'console' },
+            { type: 'noop' },
+          ],
+        },
+      },
+    })
+    nerve.hup()
+  })
+  after(async () => {
+    await nerve.close()
+    await Promise.all([zookeeper.close(), etcd.close(), instance.stop()])
+  })
+
+  const payload = () => `{"host":"127.0.0.1","port":${instance.port},"name":"i-1"}`
+  const znodes = () => zookeeper.ephemeralsUnder('/services/web')
+  const lines = () => nerve.output.split('\n').filter((line) => line.startsWith('{"service":'))
+  const file = () => readFile(join(nerve.directory, 'run/web.json'), 'utf8')
+
+  it('registers with all of them', async () => {
+    await eventually(async () => assert.equal((await znodes()).length, 1), 10_000)
+    await eventually(async () => assert.equal((await etcd.keys('/services/web'))[0]?.value, payload()))
+    await eventually(async () => assert.equal(await file(), `${payload()}\n`))
+    await eventually(() =>
+      assert.deepEqual(lines(), [`{"service":"web","registration":"present","instance":${payload()}}`]),
+    )
+  })
+
+  it('one that is away holds up no other, and has the truth when it is back', async () => {
+    await etcd.stop()
+    await eventually(async () => {
+      const { services } = await nerve.state<{ services: { registered: boolean; error: string }[] }>()
+      assert.equal(services[0]?.registered, true)
+      assert.match(services[0]?.error ?? '', /etcd at 127\.0\.0\.1/)
+    })
+    instance.healthy = false
+    await eventually(async () => assert.deepEqual(await znodes(), []), 1_500)
+    await assert.rejects(access(join(nerve.directory, 'run/web.json')))
+    instance.healthy = true
+    await eventually(async () => assert.equal((await znodes()).length, 1), 1_500)
+    await etcd.start()
+    await eventually(async () => assert.equal((await etcd.keys('/services/web')).length, 1), 10_000)
+    await eventually(async () => {
+      const { services } = await nerve.state<{ services: { error: string | null }[] }>()
+      assert.equal(services[0]?.error, null)
+    }, 10_000)
+  })
+
+  it('an orderly stop removes every registration', async () => {
+    assert.equal(await nerve.stop(), 0)
+    assert.deepEqual(await znodes(), [])
+    assert.deepEqual(await etcd.keys('/services/web'), [])
+    await assert.rejects(file())
+    assert.equal(lines().at(-1), '{"service":"web","registration":"absent"}')
+  })
+})

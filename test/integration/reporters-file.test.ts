@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { file } from '../../src/nerve/reporters/file.ts'
+import { absent, createReporter, present } from '../harness/reporter.ts'
+
+const never = new AbortController().signal
+const LINE = '{"host":"10.0.0.1","port":3000,"name":"i-1"}\n'
+
+describe('file reporter', () => {
+  let directory: string
+  let path: string
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'file-reporter-'))
+    path = join(directory, 'run/web.json')
+  })
+  afterEach(() => rm(directory, { recursive: true, force: true }))
+
+  const content = () => readFile(path, 'utf8')
+
+  it('writes the registration, making the directory, and leaves nothing beside it', async () => {
+    await createReporter(file, { path }).reconcile(present(), never)
+    assert.equal(await content(), LINE)
+    assert.deepEqual(await readdir(join(directory, 'run')), ['web.json'])
+  })
+
+  it('removes it when absent, and may be asked to do so again', async () => {
+    const reporter = createReporter(file, { path })
+    await reporter.reconcile(absent, never)
+    await reporter.reconcile(present(), never)
+    await reporter.reconcile(absent, never)
+    await reporter.reconcile(absent, never)
+    assert.deepEqual(await readdir(join(directory, 'run')), [])
+  })
+
+  it('puts back what somebody changed or removed, and asks to be called again for that', async () => {
+    const reporter = createReporter(file, { path })
+    const { requeueAfterMs } = await reporter.reconcile(present(), never)
+    assert.equal(requeueAfterMs, 5_000)
+    await writeFile(path, 'oops')
+    await reporter.reconcile(present(), never)
+    assert.equal(await content(), LINE)
+    await rm(path)
+    await reporter.reconcile(present(), never)
+    assert.equal(await content(), LINE)
+  })
+
+  it('readers never see half of it', async () => {
+    const reporter = createReporter(file, { path })
+    await reporter.reconcile(present(1), never)
+    let writing = true
+    const seen = new Set<string>()
+    const reader = (async () => {
+      while (writing) seen.add(await content())
+    })()
+    for (let port = 2; port < 200; port++) await reporter.reconcile(present(port), never)
+    writing = false
+    await reader
+    for (const text of seen) assert.match(text, /^\{"host":"10\.0\.0\.1","port":\d+,"name":"i-1"\}\n$/)
+  })
+
+  it('rejects with the reason when it cannot write, and leaves no temporary file', async () => {
+    await mkdir(path, { recursive: true })
+    await assert.rejects(createReporter(file, { path }).reconcile(present(), never), /EISDIR/)
+    await writeFile(join(directory, 'plain'), '')
+    const inside = join(directory, 'plain/web.json')
+    await assert.rejects(createReporter(file, { path: inside }).reconcile(present(), never), /ENOTDIR|EEXIST/)
+    assert.deepEqual(await readdir(join(directory, 'run')), ['web.json'])
+  })
+
+  it('append: adds a line for each change, once', async () => {
+    const reporter = createReporter(file, { path, append: true })
+    for (const desired of [present(), present(), absent, absent, present(4000)])
+      await reporter.reconcile(desired, never)
+    assert.deepEqual((await content()).trimEnd().split('\n'), [
+      '{"service":"web","registration":"present","instance":{"host":"10.0.0.1","port":3000,"name":"i-1"}}',
+      '{"service":"web","registration":"absent"}',
+      '{"service":"web","registration":"present","instance":{"host":"10.0.0.1","port":4000,"name":"i-1"}}',
+    ])
+  })
+})

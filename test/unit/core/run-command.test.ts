@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { systemClock } from '../../../src/core/clock.ts'
+import { runCommand } from '../../../src/core/run-command.ts'
+import { eventually } from '../../harness/eventually.ts'
+
+const never = new AbortController().signal
+const run = (command: string | readonly string[], deadlineMs = 5_000, signal = never) =>
+  runCommand(command, { clock: systemClock, deadlineMs }, signal)
+
+/** Also one that only waits for somebody to ask for its status. */
+const isDead = async (pid: number) => {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ') Z ')
+  return stat.includes(') Z ')
+}
+
+describe('runCommand()', () => {
+  it('tells status and output, of a list without a shell and of a text through one', async () => {
+    assert.deepEqual(await run(['echo', '$HOME']), { status: 0, output: '$HOME\n' })
+    assert.deepEqual(await run('echo a; echo b >&2; exit 3'), { status: 3, output: 'a\nb\n' })
+  })
+
+  it('has the environment of this process', async () => {
+    const { output } = await run('echo "$PATH"')
+    assert.equal(output.trim(), process.env['PATH'])
+  })
+
+  it('tells a program that is not there, and one that was killed', async () => {
+    assert.equal((await run(['/no/such/program'])).status, 'start')
+    assert.equal((await run('kill -9 $$')).status, 'SIGKILL')
+  })
+
+  it('does not wait for what a command leaves behind with its output open', async () => {
+    const started = Date.now()
+    const { output } = await run('sleep 5 & echo $!')
+    assert.ok(Date.now() - started < 4_000)
+    process.kill(Number(output))
+  })
+
+  for (const [name, options] of [
+    ['at the deadline', { deadlineMs: 300, abort: false }],
+    ['on an abort', { deadlineMs: 60_000, abort: true }],
+  ] as const) {
+    it(`kills the whole process group ${name}`, async () => {
+      const directory = await mkdtemp(join(tmpdir(), 'run-command-'))
+      const stop = new AbortController()
+      try {
+        const command = `sh -c 'echo $$ > ${directory}/child; sleep 60' & wait`
+        const running = run(command, options.deadlineMs, stop.signal)
+        running.catch(() => {})
+        const child = await eventually(async () => {
+          const pid = Number(await readFile(join(directory, 'child'), 'utf8'))
+          assert.ok(pid > 0)
+          return pid
+        })
+        if (options.abort) stop.abort(new Error('enough'))
+        await assert.rejects(running, options.abort ? /enough/ : /took longer than 300 ms/)
+        await eventually(async () => assert.ok(await isDead(child)))
+      } finally {
+        await rm(directory, { recursive: true, force: true })
+      }
+    })
+  }
+})

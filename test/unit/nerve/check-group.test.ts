@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import { createMetrics } from '../../../src/core/metrics.ts'
+import { CheckGroup } from '../../../src/nerve/check-group.ts'
+import type { Check } from '../../../src/nerve/checks/check.ts'
+import type { CheckConfig } from '../../../src/nerve/model.ts'
+import type { StagedCheck } from '../../../src/nerve/staging.ts'
+import { FakeClock, settle } from '../../harness/fake-clock.ts'
+
+const config: CheckConfig = {
+  ...{ name: 'http', type: 'http', host: 'h', port: 80, options: {} },
+  ...{ timeoutMs: 100, intervalMs: 500, rise: 1, fall: 1 },
+}
+const silent: Check = { run: () => new Promise(() => {}), deadlineMs: 300 }
+
+describe('CheckGroup', () => {
+  let clock: FakeClock
+  let told: string[]
+  let group: CheckGroup
+
+  beforeEach(() => {
+    clock = new FakeClock()
+    told = []
+    group = new CheckGroup({
+      ...{ service: 'web', clock, random: () => 0, metrics: createMetrics() },
+      onResult: (name, _, { ok }, status) => told.push(`${name} ${ok ? 'passed' : 'failed'}, ${status}`),
+      onHealth: (before, { status }) => told.push(`${before.status} to ${status}`),
+      onBroken: (error) => assert.fail(String(error)),
+    })
+  })
+  afterEach(async () => {
+    await group.stop()
+    await settle()
+    assert.equal(clock.pending, 0, 'no timer is left')
+  })
+  const staged = (...checks: readonly (readonly [string, StagedCheck])[]) => new Map(checks)
+
+  it('a run ends at the deadline of the check, or at that of the configuration if it is earlier', async () => {
+    group.replace(
+      staged(['a', { config, check: silent }], ['b', { config: { ...config, deadlineMs: 150 }, check: silent }]),
+    )
+    await clock.advance(149)
+    assert.equal(told.length, 0)
+    await clock.advance(1)
+    assert.deepEqual(told, ['b failed, down', 'unknown to down'])
+    await clock.advance(150)
+    assert.ok(told.includes('a failed, down'), told.join())
+  })
+
+  it('takes a full streak for the first verdict where that is configured', async () => {
+    const check: Check = { run: async () => {} }
+    group.replace(staged(['a', { config: { ...config, rise: 3, firstVerdict: 'full-streak' }, check }]))
+    await clock.advance(400)
+    assert.equal(group.health().status, 'unknown')
+    await clock.advance(700)
+    assert.deepEqual(told.slice(0, 4), ['a passed, unknown', 'a passed, unknown', 'a passed, up', 'unknown to up'])
+  })
+
+  it('says what all say together, and what of it changed', async () => {
+    let healthy = true
+    const flaky: Check = {
+      async run() {
+        if (!healthy) throw new Error('refused')
+      },
+    }
+    group.replace(staged(['a', { config, check: flaky }], ['b', { config, check: { run: async () => {} } }]))
+    await clock.advance(10)
+    assert.equal(group.health().status, 'up')
+    healthy = false
+    await clock.advance(500)
+    assert.deepEqual(
+      told.filter((line) => line.includes(' to ')),
+      ['unknown to up', 'up to down'],
+    )
+  })
+})

@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict'
+import * as z from 'zod'
+import { Registry } from '../../../src/core/registry.ts'
+import type { PluginConfig } from '../../../src/nerve/config.ts'
+import { Registrar, type Wanted } from '../../../src/nerve/registrar.ts'
+import { defineReporter, type Registration } from '../../../src/nerve/reporters/reporter.ts'
+import { FakeClock, settle } from '../../harness/fake-clock.ts'
+import { recordingLog } from '../../harness/recording-log.ts'
+import { absent, present, reporterContext } from '../../harness/reporter.ts'
+
+const config = (place: string): PluginConfig => ({ type: 'fake', options: { place } })
+
+describe('Registrar', () => {
+  let clock: FakeClock
+  let log: ReturnType<typeof recordingLog>
+  let wanted: Wanted
+  let events: string[]
+  let reports: string[]
+  let failing: Set<string>
+  let requeueAfterMs: number | undefined
+
+  const fake = defineReporter({
+    type: 'fake',
+    description: 'A registry in memory.',
+    options: z.object({ place: z.string() }),
+    create: (_context, { place }) => ({
+      async reconcile({ kind }) {
+        if (failing.has(place)) throw new Error(`${place} is away`)
+        events.push(`${place} ${kind}`)
+        return requeueAfterMs === undefined ? {} : { requeueAfterMs }
+      },
+      state: () => ({ path: place }),
+      close: async () => {
+        events.push(`${place} closed`)
+      },
+    }),
+  })
+
+  beforeEach(() => {
+    clock = new FakeClock()
+    log = recordingLog()
+    wanted = { registration: present() }
+    events = []
+    reports = []
+    failing = new Set()
+    requeueAfterMs = undefined
+  })
+
+  const create = (place = 'a', random = 0) =>
+    new Registrar(config(place), {
+      ...reporterContext({ clock, log, random: () => random }),
+      reporterTypes: new Registry('reporter type', { fake }),
+      wanted: () => wanted,
+      onReported: ({ kind }: Registration, changed) => reports.push(`${kind}${changed ? ' changed' : ''}`),
+      onFailed: () => reports.push('failed'),
+    })
+  const end = async (...registrars: Registrar[]) => {
+    for (const registrar of registrars) registrar.stop()
+    await clock.advance(5_000)
+    await Promise.all(registrars.map(({ done }) => done))
+    assert.equal(clock.pending, 0)
+  }
+
+  it('starts by itself, reports what is new as a change, and looks again within a minute', async () => {
+    const registrar = create()
+    await clock.advance(46_000)
+    assert.deepEqual(events, ['a present', 'a present'])
+    assert.deepEqual(reports, ['present changed', 'present'])
+    await end(registrar)
+  })
+
+  it('looks again at different times on different machines', async () => {
+    const [early, late] = [create('early', 0), create('late', 1)]
+    await clock.advance(46_000)
+    assert.deepEqual(events, ['early present', 'late present', 'early present'])
+    await clock.advance(15_000)
+    assert.ok(events.filter((event) => event === 'late present').length === 2)
+    await end(early, late)
+  })
+
+  it('leaves the registry alone while nothing is known', async () => {
+    wanted = { registration: undefined }
+    const registrar = create()
+    await clock.advance(1_000)
+    assert.deepEqual(events, [])
+    await end(registrar)
+  })
+
+  it('asks again when a held-back change may come, even if the reporter would wait longer', async () => {
+    requeueAfterMs = 10_000
+    wanted = { registration: present(), retryInMs: 700 }
+    const registrar = create()
+    await clock.advance(30)
+    wanted = { registration: absent }
+    await clock.advance(600)
+    assert.deepEqual(events, ['a present'])
+    await clock.advance(100)
+    assert.deepEqual(events, ['a present', 'a absent'])
+    await end(registrar)
+  })
+
+  it('asks again when the very first registration is held back', async () => {
+    wanted = { registration: undefined, retryInMs: 700 }
+    const registrar = create()
+    await clock.advance(30)
+    wanted = { registration: present() }
+    await clock.advance(700)
+    assert.deepEqual(events, ['a present'])
+    await end(registrar)
+  })
+
+  it('is not well while its registry is away, and says why once', async () => {
+    failing.add('a')
+    const registrar = create()
+    await clock.advance(1_000)
+    assert.equal(registrar.isWell, false)
+    assert.equal(registrar.error, 'a is away')
+    assert.ok(reports.length > 2 && reports.every((report) => report === 'failed'))
+    assert.equal(log.lines.length, 1)
+    failing.clear()
+    await clock.advance(2_000)
+    assert.equal(registrar.isWell, true)
+    assert.deepEqual(reports.at(-1), 'present changed')
+    await end(registrar)
+  })
+
+  it('leave() removes the registration however long it takes, and ends', async () => {
+    const registrar = create()
+    await clock.advance(30)
+    failing.add('a')
+    registrar.leave()
+    await clock.advance(10_000)
+    assert.deepEqual(events, ['a present'])
+    failing.clear()
+    await clock.advance(2_000)
+    await registrar.done
+    assert.deepEqual(events.slice(0, 2), ['a present', 'a absent'])
+    assert.equal(events.at(-1), 'a closed')
+    assert.equal(clock.pending, 0)
+  })
+
+  it('replace() keeps the old place until the new one has the registration', async () => {
+    const registrar = create()
+    await clock.advance(30)
+    failing.add('b')
+    registrar.replace(config('b'))
+    await clock.advance(3_000)
+    assert.deepEqual(events, ['a present'])
+    failing.clear()
+    await clock.advance(2_000)
+    assert.deepEqual(events, ['a present', 'b present', 'a absent', 'a closed'])
+    await end(registrar)
+    await settle()
+    assert.deepEqual(events.slice(4), ['b absent', 'b closed'])
+  })
+})

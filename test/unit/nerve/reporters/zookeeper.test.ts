@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict'
+import type { Renewal, Reporter } from '../../../../src/nerve/reporters/reporter.ts'
+import { zookeeper } from '../../../../src/nerve/reporters/zookeeper.ts'
+import { FakeClock, settle } from '../../../harness/fake-clock.ts'
+import { FakeSession, FakeZooKeeper } from '../../../harness/fake-session.ts'
+import { absent, createReporter, present } from '../../../harness/reporter.ts'
+
+const never = new AbortController().signal
+
+describe('zookeeper reporter', () => {
+  let clock: FakeClock
+  let ensemble: FakeZooKeeper
+  let session: FakeSession
+  let disturbed: number[]
+  let renewals: Renewal[]
+  let random: number
+  let reporter: Reporter
+
+  const create = (options: Readonly<Record<string, unknown>> = {}) => {
+    reporter = createReporter(
+      zookeeper,
+      { zk_hosts: ['zk1:2181'], zk_path: '/web', ...options },
+      {
+        clock,
+        random: () => random,
+        sessions: { acquire: () => session, state: () => [], close: async () => {} },
+        onDisturbed: () => disturbed.push(clock.now()),
+        onRenewed: (renewal) => renewals.push(renewal),
+      },
+    )
+  }
+
+  beforeEach(() => {
+    clock = new FakeClock()
+    ensemble = new FakeZooKeeper()
+    session = new FakeSession(ensemble)
+    disturbed = []
+    renewals = []
+    random = 0.5
+    create()
+  })
+  afterEach(async () => {
+    await reporter.close()
+    assert.equal(clock.pending, 0)
+  })
+
+  it('spreads the look at a znode that outlived an outage, so that a fleet does not look at once', async () => {
+    await reporter.reconcile(present(), never)
+    for (const share of [0, 0.5, 0.9]) {
+      random = share
+      session.suspend()
+      session.resume()
+      const before = clock.now()
+      await clock.advance(6_000)
+      assert.equal((disturbed.at(-1) ?? 0) - before, share * 5_000)
+    }
+    assert.equal(disturbed.length, 3)
+  })
+
+  it('registers at once when the session was lost', async () => {
+    await reporter.reconcile(present(), never)
+    session.expire()
+    session.renew()
+    assert.deepEqual(disturbed, [0])
+  })
+
+  it('asks at once after an outage when something could not be reported', async () => {
+    await reporter.reconcile(present(), never)
+    for (const desired of [present(4000), absent]) {
+      session.suspend()
+      await assert.rejects(reporter.reconcile(desired, never))
+      session.resume()
+    }
+    assert.deepEqual(disturbed, [0, 0])
+  })
+
+  it('does not look twice when a reconcile comes first', async () => {
+    await reporter.reconcile(present(), never)
+    session.suspend()
+    session.resume()
+    await reporter.reconcile(present(), never)
+    await clock.advance(10_000)
+    assert.deepEqual(disturbed, [])
+  })
+
+  it('an outage costs one read per znode and no write', async () => {
+    await reporter.reconcile(present(), never)
+    session.suspend()
+    session.resume()
+    await clock.advance(6_000)
+    session.calls.length = 0
+    await reporter.reconcile(present(), never)
+    assert.deepEqual(
+      session.calls.map((call) => call.split(' ')[0]),
+      ['getData'],
+    )
+  })
+
+  it('is well while it is connected and holds what it should', async () => {
+    assert.equal(reporter.isWell?.(), false)
+    await reporter.reconcile(absent, never)
+    assert.equal(reporter.isWell?.(), true)
+    await reporter.reconcile(present(), never)
+    assert.equal(reporter.isWell?.(), true)
+    session.suspend()
+    assert.equal(reporter.isWell?.(), false)
+  })
+
+  it('writes a persistent registration again when its time is over, and tells of it', async () => {
+    create({ node_type: 'persistent', ttl_seconds: 10 })
+    const writes = () => session.calls.filter((call) => call.startsWith('setData')).length
+    assert.equal((await reporter.reconcile(present(), never)).requeueAfterMs, 10_000)
+    await clock.advance(9_000)
+    assert.equal((await reporter.reconcile(present(), never)).requeueAfterMs, 1_000)
+    assert.equal(writes(), 0)
+    await clock.advance(1_000)
+    assert.equal((await reporter.reconcile(present(), never)).requeueAfterMs, 10_000)
+    assert.equal(writes(), 1)
+    await clock.advance(10_000)
+    session.fail('setData', 'CONNECTION_LOSS')
+    await assert.rejects(reporter.reconcile(present(), never))
+    assert.deepEqual(
+      renewals.map(({ ok, ...rest }) => (ok ? 'ok' : `${'reason' in rest ? rest.reason : ''}`)),
+      ['ok', 'connection_error'],
+    )
+    await settle()
+  })
+})
