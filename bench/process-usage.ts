@@ -20,6 +20,30 @@ function statusKb(pid: number, key: string): number {
   return Number(new RegExp(`^${key}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0)
 }
 
+/** Follows the memory of a process, a look a second. */
+export class MemoryWatch {
+  readonly #samples: number[] = []
+  readonly #timer: NodeJS.Timeout
+
+  constructor(pid: number) {
+    this.#timer = setInterval(() => this.#samples.push(rssMb(pid)), 1000)
+  }
+
+  /**
+   * Ends it. MB between the typical size in the second quarter and in the last: a heap that fills up to its limit for the
+   * first time is no leak.
+   */
+  growth(): number {
+    clearInterval(this.#timer)
+    const quarter = this.#samples.length / 4
+    return median(this.#samples.slice(3 * quarter)) - median(this.#samples.slice(quarter, 2 * quarter))
+  }
+}
+
+function median(samples: readonly number[]): number {
+  return [...samples].sort((a, b) => a - b)[samples.length >> 1] ?? 0
+}
+
 export function isAlive(pid: number): boolean {
   try {
     return !readFileSync(`/proc/${pid}/stat`, 'latin1').includes(') Z ')

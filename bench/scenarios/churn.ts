@@ -2,7 +2,7 @@ import { isReady } from '../haproxy/stats.ts'
 import { verifyFile } from '../haproxy/verify-file.ts'
 import { failed, Load } from '../load/load.ts'
 import { distribution, type Measure, value } from '../measure.ts'
-import { isAlive, rssMb } from '../process-usage.ts'
+import { isAlive, MemoryWatch } from '../process-usage.ts'
 import type { Registered } from '../registry.ts'
 import type { BenchService } from '../subjects/subject.ts'
 import { now, paced, sleep } from '../time.ts'
@@ -83,11 +83,11 @@ async function runVariant(world: World, variant: Variant): Promise<Measure[]> {
   const pid = await stats.pid()
   const load = await Load.start({ port: service.port, ...LOAD })
   await sleep(2000)
-  const memory = { subject: rssMb(running.pid), haproxy: rssMb(pid) }
+  const memory = { subject: new MemoryWatch(running.pid), haproxy: new MemoryWatch(pid) }
   await paced(seconds * CHANGES_PER_SECOND, 1000 / CHANGES_PER_SECOND, () => membership.change())
   await membership.settled()
   const report = await load.stop()
-  const growth = { subject: rssMb(running.pid) - memory.subject, haproxy: rssMb(pid) - memory.haproxy }
+  const growth = { subject: memory.subject.growth(), haproxy: memory.haproxy.growth() }
   if (failed(report) > 0) world.tell(JSON.stringify(report.failures))
   const shares = membership.shares(report.requests / report.seconds)
   const reloaded = (await stats.pid()) !== pid
@@ -103,7 +103,7 @@ async function runVariant(world: World, variant: Variant): Promise<Measure[]> {
       { stat: 'min', atLeast: LEAST_SHARE },
     ]),
     value('least part of a fair share', '', Math.min(...shares)),
-    value('growth of the subject', 'MB', growth.subject, { atMost: 40 }),
+    value('growth of the subject', 'MB', growth.subject, { atMost: 20 }),
     value('growth of HAProxy', 'MB', growth.haproxy, { atMost: 10 }),
     await verifyFile(running, stats),
   ]

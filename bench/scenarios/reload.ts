@@ -2,7 +2,7 @@ import { isReady, Stats } from '../haproxy/stats.ts'
 import { verifyFile } from '../haproxy/verify-file.ts'
 import { failed, Load } from '../load/load.ts'
 import { distribution, value } from '../measure.ts'
-import { rssMb } from '../process-usage.ts'
+import { MemoryWatch } from '../process-usage.ts'
 import type { BenchService, RunningSubject } from '../subjects/subject.ts'
 import { now, paced, sleep } from '../time.ts'
 import type { Scenario } from '../world.ts'
@@ -31,7 +31,7 @@ export const reload: Scenario = {
     stats.close()
     const load = await Load.start({ port: service.port, ...LOAD })
     await sleep(2000)
-    const before = rssMb(running.pid)
+    const memory = new MemoryWatch(running.pid)
     const taken: number[] = []
     await paced(count, EVERY_MS, async (index) => {
       const services: BenchService[] = index % 2 === 0 ? [service, extra] : [service]
@@ -53,7 +53,7 @@ export const reload: Scenario = {
       value('latency of a request, p99', 'ms', report.latency.p99),
       value('longest stall of the load itself', 'ms', report.stallMs),
       value('latency of a request, max', 'ms', report.latency.max),
-      value('growth of the subject', 'MB', rssMb(running.pid) - before, { atMost: 40 }),
+      value('growth of the subject', 'MB', memory.growth(), { atMost: 20 }),
       await verifyFile(running, last),
     ]
     last.close()

@@ -13,8 +13,6 @@ const MIN_WIDTH = 60
 /** Runs `smartstack` with the arguments and the environment of this process. Resolves with the exit status. */
 export function main(): Promise<number> {
   const { stdout, stderr } = process
-  // The reader has gone, e.g. `smartstack schema nerve | head`: nobody is left to tell.
-  stdout.on('error', (error) => process.exit('code' in error && error.code === 'EPIPE' ? 0 : 1))
   const stop = new AbortController()
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.on(name, () => {

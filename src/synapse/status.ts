@@ -22,8 +22,8 @@ export function synapseReadiness(unready: readonly string[]): Readiness {
 /** What an operator sees at `/`. */
 export function synapseStatusPage(status: SynapseStatus): StatusPage {
   const { version, config, configError, services, generators, sessions } = status
-  const failures = Object.entries(generators).flatMap(([type, { error }]) =>
-    error === null ? [] : [`Generator ${type}: ${String(error)}`],
+  const failures = Object.entries(generators).flatMap(([type, { error, problems = [] }]) =>
+    [...(error === null ? [] : [error]), ...problems].map((problem) => `Generator ${type}: ${problem}`),
   )
   return {
     title: 'synapse',

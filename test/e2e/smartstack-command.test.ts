@@ -62,10 +62,11 @@ describe('bin/smartstack', function () {
     }
   })
 
-  it('a reader that goes away is no error', async () => {
-    const child = new Child('sh', '/bin/sh', ['-c', `"${process.execPath}" "${program}" schema nerve | head -n 1`])
+  it('a reader that has gone away is no error', async () => {
+    const command = `{ "${process.execPath}" "${program}" schema nerve; echo "status $?" >&2; } | exec true`
+    const child = new Child('sh', '/bin/sh', ['-c', command])
     await new Promise((resolve) => child.process.once('close', resolve))
-    assert.equal(child.output, '{\n')
+    assert.equal(child.output, 'status 0\n')
   })
 
   it('status with no daemon there says so, and what to do on a machine with only one', async () => {
@@ -145,7 +146,7 @@ describe("bin/smartstack with somebody else's HAProxy", function () {
   it('doctor asks its socket, and wants no directory of its own', async () => {
     const { status, output, flat } = await smartstack(['doctor', '-c', await configure({})])
     assert.equal(status, 0, output)
-    assert.match(flat, / ok stats socket \S+stats\.sock: HAProxy 2\.6\.12/)
+    assert.match(flat, / ok stats socket \S+stats\.sock: HAProxy \d+\.\d+/)
     assert.ok(!output.includes('run_directory'))
   })
 
@@ -215,7 +216,7 @@ describe('bin/smartstack with running daemons', function () {
       assert.equal(status, 0, output)
       assert.match(output, /nerve host-1 {2}http:\S+ {2}ready/)
       assert.match(output, new RegExp(`one +127.0.0.1:${one.port} +up +/services/web/host-1_`))
-      assert.match(output, /haproxy +connected, 2\.6\.12\S*, pid \d+, managed, 0 reloads/)
+      assert.match(output, /haproxy +connected, \d+\.\d+\S*, pid \d+, managed, 0 reloads/)
       assert.match(output, /web +2 +discovered/)
       assert.match(output, /All is well\.\n$/)
       assert.ok(!output.includes('\x1b'), 'no colours without a terminal')
@@ -354,12 +355,11 @@ describe('bin/smartstack with running daemons', function () {
   it('doctor finds all well for the configuration of a running synapse, and of nerve', async () => {
     const { status, output, flat } = await smartstack(['doctor', '-c', synapse.configPath])
     assert.equal(status, 0, output)
-    assert.match(output, /^ok +haproxy +2\.6\.12/m)
+    assert.match(output, /^ok +haproxy +\d+\.\d+/m)
     assert.match(output, new RegExp(`^ok +zookeeper +${job.zookeeper.hosts}: a session in \\d+ ms$`, 'm'))
     assert.match(output, /^ok +registry path +\/services\/web: 2 registrations$/m)
-    assert.match(flat, / ok stats socket \S+haproxy\.sock: HAProxy 2\.6\.12/)
+    assert.match(flat, / ok stats socket \S+haproxy\.sock: HAProxy \d+\.\d+/)
     assert.match(output, /add and delete servers while it runs +yes/)
-    assert.match(output, /Known defects that synapse works around\n {2}- deleting a server/)
     assert.match(output, /All is well\.\n$/)
     const forNerve = await smartstack(['doctor', '-c', nerve.configPath])
     assert.equal(forNerve.status, 0, forNerve.output)

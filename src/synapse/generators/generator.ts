@@ -35,8 +35,8 @@ export interface Generator<Options, TopOptions = unknown> {
   reconcile(services: readonly GeneratorService<Options>[], signal: AbortSignal): Promise<ReconcileResult>
   /** What runs beside the passes, e.g. the supervision of a managed HAProxy. */
   readonly tasks: readonly Task[]
-  /** What the status page shows. */
-  state(): Readonly<Record<string, unknown>>
+  /** What the status page shows. `problems`: what an operator has to mend, a sentence each. */
+  state(): Readonly<Record<string, unknown>> & { readonly problems?: readonly string[] }
 }
 
 /** A mistake that only shows when all services are seen together, e.g. one port used twice. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { commands } from '../../../src/cli/commands/index.ts'
 import { formatCount, formatFindings, ok, problem, warning } from '../../../src/cli/doctor/findings.ts'
 import { capabilityRows, examineProgram } from '../../../src/cli/doctor/haproxy.ts'
 import {
@@ -12,9 +13,11 @@ import {
   filesNeeded,
   newestOf,
 } from '../../../src/cli/doctor/host.ts'
+import { runSmartstack } from '../../../src/cli/smartstack.ts'
 import { createStyle } from '../../../src/cli/style.ts'
 import { systemClock } from '../../../src/core/clock.ts'
 import { capabilitiesOf } from '../../../src/synapse/generators/haproxy/capabilities.ts'
+import { recordingCli } from '../../harness/cli.ts'
 
 const style = createStyle(false)
 const never = new AbortController().signal
@@ -154,4 +157,25 @@ describe('capabilityRows()', () => {
     const has = (version: string) => capabilityRows(capabilitiesOf(version)).filter((row) => row.has).length
     assert.ok(has('2.6.12') < has('3.2.0'))
   })
+})
+
+describe('smartstack doctor', () => {
+  it('prints what the HAProxy of the configuration can do, and its known defects', () =>
+    inDirectory(async (directory) => {
+      const program = join(directory, 'haproxy')
+      await writeFile(program, "#!/bin/sh\necho 'HAProxy version 2.6.12'\n", { mode: 0o755 })
+      const config = { haproxy: { haproxy_path: program, run_directory: directory }, state_directory: directory }
+      const file = join(directory, 'synapse.yaml')
+      await writeFile(file, JSON.stringify({ ...config, services: {} }))
+      const context = recordingCli()
+      assert.equal(await runSmartstack(['doctor', '-c', file], commands, 'dev', context, never), 0)
+      assert.match(context.out, /^ok +haproxy +2\.6\.12 /m)
+      assert.match(context.out, /^warning +stats socket /m)
+      assert.match(
+        context.out,
+        /What HAProxy can do {2}2\.6\.12\n {2}CAPABILITY +HAS\n {2}add and delete servers .* yes\n/,
+      )
+      assert.match(context.out, /Known defects that synapse works around\n {2}- deleting a server/)
+      assert.match(context.out, /\n2 warnings\n$/)
+    }))
 })

@@ -3,7 +3,7 @@ import type { GeneratorService } from '../generator.ts'
 import type { Capabilities } from './capabilities.ts'
 import { checkServices } from './check-services.ts'
 import type { HaproxyOptions, HaproxyServiceOptions } from './config.ts'
-import { defaultsLines, globalLines } from './global-lines.ts'
+import { defaultsLines, globalLines, idleClose } from './global-lines.ts'
 import { splitLines } from './keywords.ts'
 import type { DesiredState, ObservedServer } from './model.ts'
 import type { ConfigTemplate, ConfigView, ServiceView } from './render.ts'
@@ -136,5 +136,6 @@ function sharedFrontend(
       })
     }
   }
-  return options.shared_frontend === undefined ? null : { name: 'shared-frontend', lines }
+  if (options.shared_frontend === undefined) return null
+  return { name: 'shared-frontend', lines: [...lines, ...idleClose(options, lines)] }
 }

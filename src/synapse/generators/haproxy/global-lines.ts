@@ -67,3 +67,19 @@ export function effectiveDefaults(options: HaproxyOptions): readonly string[] {
   const extra = Object.entries(options.extra_sections).findLast(([header]) => /^defaults\b/.test(header.trim()))
   return extra === undefined ? defaultsLines(options) : extra[1]
 }
+
+const IDLE_CLOSE = 'option idle-close-on-response'
+
+/**
+ * What an HTTP frontend of a HAProxy that synapse reloads needs so that no request is lost: an old worker answers on its
+ * idle connections once more before it closes them, where a client may be sending at this moment. They end with the next
+ * answer or `timeout client`, and at the latest with `hard-stop-after`. Whatever the user says of this option stands.
+ */
+export function idleClose(options: HaproxyOptions, frontend: readonly string[]): readonly string[] {
+  if (!isManaged(options)) return []
+  const lines = [...effectiveDefaults(options), ...frontend].map((line) =>
+    line.trim().toLowerCase().replaceAll(/\s+/g, ' '),
+  )
+  const mode = lines.findLast((line) => line.startsWith('mode '))
+  return mode === 'mode http' && !lines.some((line) => line.endsWith(IDLE_CLOSE)) ? [IDLE_CLOSE] : []
+}

@@ -11,6 +11,7 @@ import { readFoundFile } from './found-file.ts'
 import { socketPaths } from './global-lines.ts'
 import { createHaproxyMetrics, type HaproxyMetrics } from './haproxy-metrics.ts'
 import { configPath, createConfigFile, createProcess, prepareDirectory } from './haproxy-setup.ts'
+import { describeHaproxy } from './haproxy-state.ts'
 import { Isolation } from './isolation.ts'
 import { editOptions } from './live-options.ts'
 import type { Backend } from './model.ts'
@@ -129,24 +130,15 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
   }
 
   state() {
-    const [first] = this.#workers
-    return {
-      mode: this.#process.mode,
-      pid: first?.link.worker?.pid ?? null,
-      version: first?.link.worker?.version ?? null,
-      connected: this.#workers.every(({ link }) => link.connected),
-      ...this.#process.state(),
-      ...this.#reloader.state(),
+    return describeHaproxy({
+      process: this.#process,
+      reloader: this.#reloader,
+      isolation: this.#isolation,
+      model: this.#model,
+      links: this.#workers.map(({ link }) => link),
       tombstones: this.#tombstones(),
-      quarantined: this.#isolation.state(),
-      reload_only: Object.fromEntries(
-        [...this.#model.backends.values()].flatMap(({ service, reloadOnly }) =>
-          reloadOnly === undefined ? [] : [[service, reloadOnly]],
-        ),
-      ),
-      not_settled_by_reload: this.#reasons.stubborn,
-      warnings: this.#model.warnings.map(({ service, message }) => ({ service: service ?? null, message })),
-    }
+      stubborn: this.#reasons.stubborn,
+    })
   }
 
   #createReloader(): Reloader {

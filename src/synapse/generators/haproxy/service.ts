@@ -3,7 +3,7 @@ import type { GeneratorService } from '../generator.ts'
 import { type BackendTraits, readBackendLines } from './backend-lines.ts'
 import type { Capabilities } from './capabilities.ts'
 import type { HaproxyOptions, HaproxyServiceOptions } from './config.ts'
-import { effectiveDefaults } from './global-lines.ts'
+import { effectiveDefaults, idleClose } from './global-lines.ts'
 import { splitLines } from './keywords.ts'
 import type { Backend, ObservedServer, Server } from './model.ts'
 import { orderServers } from './order.ts'
@@ -196,7 +196,7 @@ function frontendView(
   const address = options.bind_address ?? top.bind_address
   const bind = ['bind', options.port === null ? address : `${address}:${options.port}`]
   if (options.bind_options !== undefined) bind.push(options.bind_options)
-  return { name, lines: [...lines, bind.join(' '), `default_backend ${backendName}`] }
+  return { name, lines: [...lines, ...idleClose(top, lines), bind.join(' '), `default_backend ${backendName}`] }
 }
 
 function invalidName(name: string): string | undefined {
