@@ -7,6 +7,8 @@ export interface ServiceInstance {
   readonly name: string
   readonly host: string
   readonly port: number
+  /** What `host` resolves to, where it is a name and somebody has asked; never from a registry. */
+  readonly address?: string
   readonly weight?: number
   readonly haproxyServerOptions?: string
   /** HAProxy's numeric server id when the instance brings one (`haproxy_server_id`; default servers and state files only). */

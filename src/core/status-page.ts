@@ -75,7 +75,7 @@ nav a{margin-right:.8rem;color:var(--dim)}
 dl{display:flex;flex-wrap:wrap;gap:.4rem 2rem;margin:.8rem 0}dt{color:var(--dim);font-size:.8rem}dd{margin:0}
 table{border-collapse:collapse;width:100%}th{font-weight:500;color:var(--dim);font-size:.8rem}
 th,td{text-align:left;padding:.25rem .8rem .25rem 0;border-bottom:1px solid var(--line);vertical-align:top;overflow-wrap:anywhere}
-td{font-variant-numeric:tabular-nums}
+td{font-variant-numeric:tabular-nums;white-space:pre-line}
 .good{color:var(--good)}.bad{color:var(--bad);font-weight:600}.unsure{color:var(--unsure)}.empty{color:var(--dim)}
 .problem{border-left:4px solid var(--bad);padding:.4rem .8rem;white-space:pre-wrap;background:#f001}
 `

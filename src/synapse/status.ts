@@ -49,7 +49,7 @@ export function synapseStatusPage(status: SynapseStatus): StatusPage {
         columns: ['service', 'instances', 'from', 'registry'],
         rows: services.map((service) => [
           service.name,
-          service.instances.map(({ name, host, port }) => `${name === '' ? '' : `${name} `}${host}:${port}`).join('\n'),
+          instancesCell(service.instances),
           sourceCell(service),
           service.discovered ? 'has answered' : { text: 'has not answered yet', mood: 'unsure' },
         ]),
@@ -57,6 +57,15 @@ export function synapseStatusPage(status: SynapseStatus): StatusPage {
       },
     ],
   }
+}
+
+/** A large service has too many to list; `/state` has them all. */
+const MOST_LISTED = 12
+
+function instancesCell(instances: SynapseStatus['services'][number]['instances']): string {
+  const lines = instances.slice(0, MOST_LISTED).map(({ name, host, port }) => `${name} ${host}:${port}`.trim())
+  const more = instances.length - lines.length
+  return [...lines, ...(more > 0 ? [`and ${more} more`] : [])].join('\n')
 }
 
 function sourceCell({ source }: SynapseStatus['services'][number]): Cell {

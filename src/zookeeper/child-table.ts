@@ -21,7 +21,7 @@ export interface ChildTableOptions {
   /** The data that a name carries, if it does; such a child need not be read. */
   readonly dataInName: (name: string) => Buffer | undefined
   /** The watch of a child fired: it is gone, or marked to be read again. */
-  readonly onEvent: (event: WatchEvent) => void
+  readonly onEvent: () => void
 }
 
 /** The children of one path: which there are, what each says, and which of them have to be read. */

@@ -85,7 +85,7 @@ class CacheRun {
     this.#path = path
     this.#limit = readLimitOf(session)
     this.#publish = publish
-    this.#children = new ChildTable({ dataInName, onEvent: (event) => this.#onChildEvent(event) })
+    this.#children = new ChildTable({ dataInName, onEvent: () => this.#wake() })
     this.#resyncAt = clock.now() + this.#resyncMs()
     this.#loop = new ReconcileLoop({
       clock,
@@ -218,12 +218,6 @@ class CacheRun {
   readonly #onPathEvent = (event: WatchEvent): void => {
     if (event !== 'changed') this.#listedIn = undefined
     if (event !== 'children') this.#dataReadIn = undefined
-    this.#wake()
-  }
-
-  /** One that is gone is not read but looked for in the listing; ZooKeeper is about to say that that changed, too. */
-  #onChildEvent(event: WatchEvent): void {
-    if (event === 'deleted') this.#listedIn = undefined
     this.#wake()
   }
 

@@ -24,9 +24,9 @@ export class HaproxyDirectory {
   /** @param binary the HAProxy behind the wrapper. Default: the one of this system. */
   static async create(binary: Pick<HaproxyBinary, 'path'> = { path: 'haproxy' }): Promise<HaproxyDirectory> {
     const directory = new HaproxyDirectory(await mkdtemp(join(tmpdir(), 'haproxy-')))
-    // `-c` is left alone: its words are what synapse reports.
+    // `-c` and `-v` are left alone: synapse reads their words.
     const script = `#!/bin/sh
-case " $* " in *" -c "*) exec '${binary.path}' "$@" ;; esac
+case " $* " in *" -c "* | *" -v "*) exec '${binary.path}' "$@" ;; esac
 exec '${binary.path}' "$@" >>'${directory.#log}' 2>&1
 `
     await writeFile(directory.program, script)
