@@ -31,6 +31,12 @@ const LOST: ReadonlySet<string> = new Set([
   'UND_ERR_SOCKET',
   'UND_ERR_CLOSED',
   'PROTOCOL_CONNECTION_LOST',
+  // PostgreSQL and MariaDB say goodbye to a session that they end: by hand, at a shutdown, after idling.
+  '57P01',
+  '57P02',
+  '57P05',
+  'ER_CONNECTION_KILLED',
+  'ER_SERVER_SHUTDOWN',
 ])
 
 /** Says in an operator's words why talking to `where` failed: `connection refused by 127.0.0.1:80`. */

@@ -32,6 +32,7 @@ describe('isConnectionLost()', () => {
   it('looks into causes', () => {
     assert.equal(isConnectionLost(coded('ECONNRESET')), true)
     assert.equal(isConnectionLost(new Error('explained', { cause: coded('UND_ERR_SOCKET') })), true)
+    assert.equal(isConnectionLost(new Error('explained', { cause: coded('57P01') })), true)
     assert.equal(isConnectionLost(coded('ECONNREFUSED')), false)
     assert.equal(isConnectionLost(new Error('explained', { cause: coded('ER_PARSE_ERROR') })), false)
     assert.equal(isConnectionLost('ECONNRESET'), false)
