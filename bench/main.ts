@@ -2,6 +2,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { closeOnSignal } from './interrupt.ts'
 import { describeMachine, loadAverage } from './machine.ts'
 import { missed, type ScenarioResult } from './measure.ts'
 import { comparisonTable, type RunResult, scenarioTable } from './report.ts'
@@ -89,9 +90,11 @@ async function measure(subject: Subject, chosen: readonly Scenario[], quick: boo
 
 async function runScenario(subject: Subject, scenario: Scenario, quick: boolean): Promise<ScenarioResult> {
   const world = await World.create(subject, quick, (text) => console.error(`  ${scenario.name}: ${text}`))
+  const forget = closeOnSignal(() => world.close())
   try {
     return { scenario: scenario.name, title: scenario.title, measures: await scenario.run(world) }
   } finally {
+    forget()
     await world.close()
   }
 }

@@ -1,5 +1,6 @@
 // npm run soak -- [--minutes N] [--seed N]: everything that can happen to a SmartStack at once, and nothing may be lost.
 import { parseArgs } from 'node:util'
+import { closeOnSignal } from '../interrupt.ts'
 import { failed, type LoadReport } from '../load/load.ts'
 import { describeMachine, loadAverage } from '../machine.ts'
 import { table } from '../report.ts'
@@ -34,6 +35,7 @@ class Soak {
   async run(minutes: number, seed: number): Promise<void> {
     const random = seededRandom(seed)
     const stage = await setStage({ random, onDeed: (deed, service, host) => this.#count(deed, `${service} ${host}`) })
+    const forget = closeOnSignal(() => stage.close())
     try {
       const end = now() + minutes * 60_000
       const actors = [
@@ -55,6 +57,7 @@ class Soak {
       await Promise.all(actors)
       await this.#finish(stage)
     } finally {
+      forget()
       this.#stopped = true
       if (this.problems.length > 0) process.stderr.write(`\nsynapse's last words:\n${tail(stage.synapse.output())}\n`)
       await stage.close()

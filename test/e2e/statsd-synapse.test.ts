@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { version } from '../../src/core/version.ts'
 import { eventually } from '../harness/eventually.ts'
 import { type MainJob, startMainJob } from '../harness/main-job.ts'
 import { type StatsdServer, startStatsd } from '../harness/statsd-server.ts'
@@ -36,6 +35,7 @@ describe('synapse: StatsD', function () {
     await sees('synapse.watchers.start.time:*|ms')
     await sees('synapse.config.update:1|c')
     await sees('synapse.watcher.start:1|c|#start_result:success,watcher_name:web')
+    const { version } = await synapse.state<{ version: string }>()
     await sees(`${ping}:1|c|@0.9|#watcher_name:web,ping_result:success,synapse_version:${version}`)
     await sees(`synapse.watcher.zk.client.created:1|c|#${cluster},service_name:web`)
     await sees(`synapse.watcher.zk.create_path.elapsed_time:*|ms|#${cluster},service_name:web`)

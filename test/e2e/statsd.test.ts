@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { version } from '../../src/core/version.ts'
 import type { Daemon } from '../harness/daemon.ts'
 import { startNerve } from '../harness/daemon.ts'
 import { consistently, eventually } from '../harness/eventually.ts'
@@ -73,6 +72,7 @@ describe('nerve: StatsD', function () {
     await seen('nerve.watcher.status.service_check', [
       `nerve.watcher.status.service_check:1|c|#check_result:up,service_name:web,${check}`,
     ])
+    const { version } = await nerve.state<{ version: string }>()
     await sees(`nerve.watcher.status.ping.count:1|c|#ping_result:success,service_name:web,nerve_version:${version}`)
 
     instance.healthy = false
@@ -116,6 +116,7 @@ describe('nerve: StatsD', function () {
       { awaitReady: false },
     )
     await sees('nerve.watcher.status.report.count:1|c|#report_result:fail,service_name:web')
+    const { version } = await nerve.state<{ version: string }>()
     await sees(`nerve.watcher.status.ping.count:1|c|#ping_result:fail,service_name:web,nerve_version:${version}`)
     const cluster = `zk_cluster:${zookeeper.hosts.split(',')[0]}`
     await eventually(() =>
