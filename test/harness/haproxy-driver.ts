@@ -5,6 +5,9 @@ import { ReconcileLoop } from '../../src/core/reconcile-loop.ts'
 import type { ServiceInstance } from '../../src/core/service-instance.ts'
 import { runAll } from '../../src/core/tasks.ts'
 import type { Generator, GeneratorService } from '../../src/synapse/generators/generator.ts'
+import { haproxyOptions } from '../../src/synapse/generators/haproxy/config.ts'
+import { HaproxyGenerator } from '../../src/synapse/generators/haproxy/haproxy-generator.ts'
+import type { Lookup } from '../../src/synapse/generators/haproxy/host-names.ts'
 import { haproxy } from '../../src/synapse/generators/haproxy/index.ts'
 import { type LogLine, recordingLog } from './recording-log.ts'
 
@@ -24,13 +27,21 @@ export class Driver {
   /** As the generator got them, checked. */
   readonly options: Readonly<Record<string, unknown>>
 
-  constructor(options: Readonly<Record<string, unknown>>) {
+  /** @param lookup in place of the system's. */
+  constructor(options: Readonly<Record<string, unknown>>, { lookup }: { readonly lookup?: Lookup } = {}) {
     this.options = haproxy.options.parse(options)
     const trigger = () => this.#loop.trigger()
-    this.generator = haproxy.create(
-      { clock: systemClock, log: recordingLog(this.lines), metrics: this.metrics, random: () => 0.5, trigger },
-      this.options,
-    )
+    const context = {
+      clock: systemClock,
+      log: recordingLog(this.lines),
+      metrics: this.metrics,
+      random: () => 0.5,
+      trigger,
+    }
+    this.generator =
+      lookup === undefined
+        ? haproxy.create(context, this.options)
+        : (new HaproxyGenerator(context, haproxyOptions.parse(options), 0, lookup) as unknown as Generator<unknown>)
     this.#loop = new ReconcileLoop({
       clock: systemClock,
       backoff: createBackoff({ initialMs: 20, maxMs: 200, random: () => 0.5 }),

@@ -109,7 +109,14 @@ function applyCommand(backends: Map<string, ObservedServer[]>, command: RuntimeC
   if (command.kind === 'del-server') {
     if (server.adminState !== 'maint') throw new Error('Only servers in maintenance mode can be deleted.')
     servers.splice(index, 1)
-  } else if (command.kind === 'enable-health') servers[index] = { ...server, checking: true }
-  else if (command.kind === 'set-weight') servers[index] = { ...server, weight: command.weight }
-  else servers[index] = { ...server, adminState: command.state }
+  } else servers[index] = changed(server, command)
+}
+
+function changed(server: ObservedServer, command: RuntimeCommand): ObservedServer {
+  if (command.kind === 'enable-health') return { ...server, checking: true }
+  if (command.kind === 'set-weight') return { ...server, weight: command.weight }
+  if (command.kind === 'set-state') return { ...server, adminState: command.state }
+  if (command.kind !== 'set-address') throw new Error(`not a change of a server: ${command.kind}`)
+  if (server.adminState !== 'maint') throw new Error('an address is only safe to change in maintenance')
+  return { ...server, address: command.host, port: command.port }
 }

@@ -124,6 +124,24 @@ describeOnEachHaproxy('haproxy generator, managed', (binary) => {
     assert.equal(await driver.reloads(), 0)
   })
 
+  it('haproxy generator warms a server up that joins at run time when the options say slowstart', async () => {
+    const options = { port, server_options: 'check inter 200ms slowstart 20s weight 100' }
+    const driver = drive()
+    driver.configure({ web: { options, instances: pick('a') } })
+    await serves('a')
+    driver.discover('web', pick('a', 'b'))
+    const effectiveWeight = async (name: string) => {
+      const [header = '', ...rows] = (await show(stats, 'show stat')).split('\n').map((row) => row.split(','))
+      const row = rows.find((fields) => fields[1]?.startsWith(`${name}_`))
+      return Number(row?.[header.indexOf('weight')])
+    }
+    await eventually(async () => {
+      const weight = await effectiveWeight('b')
+      assert.ok(weight > 0 && weight < 50, `it starts small, with ${weight}`)
+    })
+    assert.equal(await driver.reloads(), 0)
+  })
+
   it('haproxy generator lets a request in flight end when its instance goes', async () => {
     const driver = await started(['a', 'b'])
     driver.discover('web', pick('b'))

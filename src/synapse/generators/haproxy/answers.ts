@@ -46,6 +46,10 @@ const ANSWERS: Readonly<Record<CommandKind, readonly Row[]>> = {
     [/^Backend is using a static LB algorithm /, 'unsupported'],
     [/^Absolute weight can only be between 0 and 256 inclusive\.$/, 'invalid'],
   ],
+  'set-address': [
+    [/^IP changed from '/, 'ok'],
+    [/^no need to change the addr/, 'ok'],
+  ],
   'set-state': [[/^$/, 'ok']],
   'del-server': [
     [/^Server deleted\.$/, 'ok'],

@@ -1,5 +1,6 @@
 import { formatCommand, serverOf } from './commands.ts'
 import type { Backend, RuntimeCommand } from './model.ts'
+import { narrow } from './narrow.ts'
 import { planHaproxy } from './plan.ts'
 import { shorten } from './server-options.ts'
 import type { CommandOutcome, WorkerLink } from './worker-link.ts'
@@ -20,18 +21,20 @@ export interface Applied {
 /**
  * Makes the servers of these backends as desired, as far as the Runtime API can, and reads them back: what is not in the
  * result is so in HAProxy.
+ * @param settled how backends were last confirmed to be, for those whose observation is nothing newer than that.
  * @param onAnswered called after each round of commands, before they are read back.
  * @throws SmartStackError HAPROXY_SOCKET or DEADLINE; how much was done is then unknown, and the link knows that.
  */
 export async function applyBackends(
   link: WorkerLink,
   backends: ReadonlyMap<string, Backend>,
+  settled: ReadonlyMap<string, Backend>,
   onAnswered: (outcomes: readonly CommandOutcome[]) => void,
   signal: AbortSignal,
 ): Promise<Applied> {
   const all: CommandOutcome[] = []
   for (let round = 1; ; round++) {
-    const plan = planBackends(link, backends)
+    const plan = planBackends(link, backends, settled)
     if (plan.commands.length === 0) return { outcomes: all, reloadReasons: plan.reloadReasons }
     if (round > MAX_ROUNDS) {
       return { outcomes: all, reloadReasons: withLeftOver(plan.reloadReasons, plan.commands, all, backends) }
@@ -44,14 +47,18 @@ export async function applyBackends(
 }
 
 /** The planner's answer, reasons kept apart by backend. */
-function planBackends(link: WorkerLink, backends: ReadonlyMap<string, Backend>) {
+function planBackends(link: WorkerLink, backends: ReadonlyMap<string, Backend>, settled: ReadonlyMap<string, Backend>) {
   const commands: RuntimeCommand[] = []
   const reloadReasons = new Map<string, readonly string[]>()
   const structure = link.structure ?? new Map()
-  const observed = { pid: link.worker?.pid, structure, configText: '', backends: link.observed }
-  for (const [name, backend] of backends) {
+  for (const [name, whole] of backends) {
+    const before = settled.get(name)
+    const running = link.observed.get(name)
+    const part = before && running && narrow(whole, before, running)
+    const observedBackends = part === undefined ? link.observed : new Map([[name, part.running]])
     // The same structure on both sides: sections are compared elsewhere, once for all backends.
-    const desired = { configText: '', structure, backends: new Map([[name, backend]]) }
+    const observed = { pid: link.worker?.pid, structure, configText: '', backends: observedBackends }
+    const desired = { configText: '', structure, backends: new Map([[name, part?.backend ?? whole]]) }
     const plan = planHaproxy(desired, observed, { known: link.ledger })
     for (const command of plan.commands) commands.push(command)
     if (plan.reloadReasons.length > 0) reloadReasons.set(name, plan.reloadReasons)

@@ -10,6 +10,8 @@ export interface ChangeSummary {
   readonly removed: readonly string[]
   /** `name=weight`. */
   readonly weights: readonly string[]
+  /** `name=address`. */
+  readonly addresses: readonly string[]
   /** What HAProxy did not do, with its words. */
   readonly refused: readonly string[]
 }
@@ -33,6 +35,7 @@ function summarize(outcomes: readonly CommandOutcome[]): ChangeSummary {
     removed: new Set<string>(),
   }
   const weights: string[] = []
+  const addresses: string[] = []
   const refused: string[] = []
   for (const { command, answer } of outcomes) {
     const name = serverOf(command)
@@ -40,11 +43,12 @@ function summarize(outcomes: readonly CommandOutcome[]): ChangeSummary {
     else if (answer.result === 'unknown') refused.push(`${command.kind} ${name}: ${answer.text}`)
     else if (command.kind === 'add-server') names.added.add(name)
     else if (command.kind === 'set-weight') weights.push(`${name}=${command.weight}`)
+    else if (command.kind === 'set-address') addresses.push(`${name}=${command.host}`)
     else if (command.kind === 'set-state') names[STATE_CHANGES[command.state]].add(name)
   }
   for (const name of names.added) names.returned.delete(name) // `ready` belongs to the adding
   const lists = Object.entries(names).map(([key, set]) => [key, [...set]])
-  return { ...(Object.fromEntries(lists) as Record<keyof typeof names, string[]>), weights, refused }
+  return { ...(Object.fromEntries(lists) as Record<keyof typeof names, string[]>), weights, addresses, refused }
 }
 
 const STATE_CHANGES = { ready: 'returned', drain: 'drained', maint: 'removed' } as const

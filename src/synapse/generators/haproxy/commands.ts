@@ -10,6 +10,8 @@ export function formatCommand(command: RuntimeCommand): string {
       return `enable health ${command.backend}/${command.name}`
     case 'set-weight':
       return `set server ${command.backend}/${command.name} weight ${command.weight}`
+    case 'set-address':
+      return `set server ${command.backend}/${command.name} addr ${command.host} port ${command.port}`
     case 'set-state':
       return `set server ${command.backend}/${command.name} state ${command.state}`
     case 'del-server':

@@ -9,7 +9,7 @@ import type { DesiredState, ObservedServer } from './model.ts'
 import type { ConfigTemplate, ConfigView, ServiceView } from './render.ts'
 import { sectionsOf } from './sections.ts'
 import { shorten } from './server-options.ts'
-import { type BuiltService, buildService, type ServiceResult, type Warning } from './service.ts'
+import { type BuiltService, buildService, type ServerCache, type ServiceResult, type Warning } from './service.ts'
 
 export type { Warning } from './service.ts'
 
@@ -70,8 +70,11 @@ function withoutServers(view: ServiceView): ServiceView {
   return { ...view, backend: { ...view.backend, servers: [], serverLines: '' } }
 }
 
-/** What was built from these backends, and from what else. */
-export type DesiredCache = WeakMap<Backends, CacheEntry>
+/** What was built from these backends, and from what else; and the servers of each service. */
+export interface DesiredCache {
+  readonly services: WeakMap<Backends, CacheEntry>
+  readonly servers: ServerCache
+}
 
 interface CacheEntry {
   /** Compared by identity. */
@@ -82,17 +85,17 @@ interface CacheEntry {
 }
 
 export function createDesiredCache(): DesiredCache {
-  return new WeakMap()
+  return { services: new WeakMap(), servers: new WeakMap() }
 }
 
 function cachedService(service: GeneratorService<HaproxyServiceOptions>, input: DesiredInput): ServiceResult {
   const { options, capabilities, cache, orderSeed = 0 } = input
   const running = input.running?.get(service.options.backend_name ?? service.name) ?? []
   const madeFrom = [service.name, service.options, options, capabilities.version, orderSeed]
-  const entry = cache?.get(service.backends)
+  const entry = cache?.services.get(service.backends)
   if (entry?.madeFrom.every((part, index) => part === madeFrom[index]) && idsHold(entry, running)) return entry.result
-  const result = buildService({ options, service, capabilities, running, orderSeed })
-  if (result.ok) cache?.set(service.backends, { madeFrom, result, ...idsOf(result) })
+  const result = buildService({ options, service, capabilities, running, orderSeed, cache: cache?.servers })
+  if (result.ok) cache?.services.set(service.backends, { madeFrom, result, ...idsOf(result) })
   return result
 }
 

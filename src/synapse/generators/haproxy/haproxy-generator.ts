@@ -10,9 +10,10 @@ import type { DesiredModel, HaproxyService } from './desired-model.ts'
 import { readFoundFile } from './found-file.ts'
 import { socketPaths } from './global-lines.ts'
 import { createHaproxyMetrics, type HaproxyMetrics } from './haproxy-metrics.ts'
-import { configPath, createConfigFile, createProcess, prepareDirectory } from './haproxy-setup.ts'
+import { configPath, createConfigFile, createProcess, createServerMemory, prepareDirectory } from './haproxy-setup.ts'
 import { describeHaproxy } from './haproxy-state.ts'
-import { Isolation } from './isolation.ts'
+import type { Lookup } from './host-names.ts'
+import { Intake } from './intake.ts'
 import { editOptions } from './live-options.ts'
 import type { Backend } from './model.ts'
 import { ModelSource } from './model-source.ts'
@@ -35,7 +36,7 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
   readonly #metrics: HaproxyMetrics
   readonly #source: ModelSource
   readonly #model: DesiredModel
-  readonly #isolation: Isolation
+  readonly #intake: Intake
   readonly #propagation: Propagation
   readonly #report: ChangeReport
   readonly #reasons = new ReloadReasons()
@@ -56,8 +57,11 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
   #loadedText: string | undefined
   #loads = 0
 
-  /** @param orderSeed decides the order of server lines where the configuration does not. */
-  constructor(context: GeneratorContext, options: HaproxyOptions, orderSeed: number) {
+  /**
+   * @param orderSeed decides the order of server lines where the configuration does not.
+   * @param lookup resolves the host names of instances.
+   */
+  constructor(context: GeneratorContext, options: HaproxyOptions, orderSeed: number, lookup: Lookup) {
     this.#context = context
     this.#clock = context.clock
     this.#options = options
@@ -74,11 +78,14 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
     })
     this.#file = createConfigFile(options, context)
     this.#memory = this.#file && new RunningMemory(`${configPath(options)}.running`, context.log)
-    this.#isolation = new Isolation({
+    this.#intake = new Intake({
       file: this.#file,
       memory: this.#file && new AcceptedMemory(`${configPath(options)}.services`, context.log),
       render: (services) => this.#source.render(services),
       running: () => (this.#started && this.#failedStarts === 0 ? this.#workers[0]?.link.structure : undefined),
+      servers: createServerMemory(options, context, () => this.#model.backends),
+      lookup,
+      onChange: context.trigger,
       clock: context.clock,
       log: context.log,
       metrics: this.#metrics,
@@ -92,6 +99,7 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
     this.tasks = [
       { name: 'haproxy process', run: (signal) => this.#process.run(signal) },
       { name: 'haproxy file', run: (signal) => this.#reloader.run(signal) },
+      ...this.#intake.tasks,
       { name: 'haproxy watch', run: (signal) => this.#watch(signal) },
     ]
   }
@@ -109,8 +117,7 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
     const started = this.#clock.now()
     for (const { name, eventAt } of services) this.#propagation.note(name, eventAt)
     await this.#source.prepare(signal)
-    if (!this.#started) await this.#isolation.load()
-    this.#source.update(this.#isolation.admit(services))
+    this.#source.update(await this.#intake.take(services))
     await this.#start(signal)
     this.#followFile()
     const loads = this.#loads
@@ -125,7 +132,7 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
     if (loads === this.#loads) this.#wantReload(results)
     await this.#memory?.save(this.#workers.map(({ link }) => link))
     const changed = this.#source.found(this.#workers[0]?.link.worker?.version)
-    const againMs = [this.#isolation.retryInMs, ...results.map((result) => result.againMs)]
+    const againMs = [this.#intake.isolation.retryInMs, ...results.map((result) => result.againMs)]
     return { requeueAfterMs: changed ? 0 : Math.min(60_000, ...againMs) }
   }
 
@@ -133,7 +140,7 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
     return describeHaproxy({
       process: this.#process,
       reloader: this.#reloader,
-      isolation: this.#isolation,
+      intake: this.#intake,
       model: this.#model,
       links: this.#workers.map(({ link }) => link),
       tombstones: this.#tombstones(),
@@ -156,7 +163,7 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
       }),
       render: () => this.#source.render(),
       onLoaded: (reasons) => this.#onLoaded(reasons),
-      onAccepted: (accepted) => this.#isolation.accepted(accepted),
+      onAccepted: (accepted) => this.#intake.isolation.accepted(accepted),
       isolate: (error, before, inner) => this.#isolate(error, before, inner),
       clock,
       log,
@@ -178,8 +185,8 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
   /** Takes those out of the model whom HAProxy does not take. */
   async #isolate(error: unknown, before: FileState | undefined, signal: AbortSignal): Promise<boolean> {
     const changed = changedServices(before?.structure, this.#model)
-    if (!(await this.#isolation.isolate(error, changed, signal))) return false
-    this.#source.update(this.#isolation.admitted)
+    if (!(await this.#intake.isolation.isolate(error, changed, signal))) return false
+    this.#source.update(this.#intake.isolation.admitted)
     this.#loads += 1 // what a pass in progress found out is about another model
     this.#reloader.want(new Set(), 'structure') // the next pass says what is left
     this.#context.trigger()

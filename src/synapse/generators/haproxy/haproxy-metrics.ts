@@ -1,7 +1,14 @@
 import type { Metrics } from '../../../core/metrics.ts'
 import type { Answer, CommandKind } from './answers.ts'
 
-const COMMAND_KINDS: readonly CommandKind[] = ['add-server', 'enable-health', 'set-weight', 'set-state', 'del-server']
+const COMMAND_KINDS: readonly CommandKind[] = [
+  'add-server',
+  'enable-health',
+  'set-weight',
+  'set-address',
+  'set-state',
+  'del-server',
+]
 const ANSWER_RESULTS: readonly Answer['result'][] = ['ok', 'no-change', 'refused', 'unknown']
 
 export const reloadKinds = ['structure', 'servers', 'no_socket'] as const

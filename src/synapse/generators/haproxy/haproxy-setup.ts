@@ -7,8 +7,10 @@ import { ConfigFile } from './config-file.ts'
 import { ExternalHaproxy } from './external.ts'
 import { socketPaths } from './global-lines.ts'
 import { ManagedHaproxy } from './managed.ts'
+import type { Backend } from './model.ts'
 import type { HaproxyProcess } from './process.ts'
 import { runCommand } from './run-command.ts'
+import { ServerMemory } from './server-memory.ts'
 
 /** Makes the acting parts of the generator from its options. */
 
@@ -69,6 +71,15 @@ export function createConfigFile(
       ? (options.check_command ?? [options.haproxy_path, '-c', '-f', candidatePath])
       : undefined
   return new ConfigFile({ path, candidatePath, check, checkTimeoutMs: options.check_timeout, clock })
+}
+
+/** undefined: the configuration names no state file. */
+export function createServerMemory(
+  { state_file_path: path, state_file_ttl: ttlMs }: HaproxyOptions,
+  { clock, log }: Pick<GeneratorContext, 'clock' | 'log'>,
+  backends: () => ReadonlyMap<string, Backend>,
+): ServerMemory | undefined {
+  return path === undefined ? undefined : new ServerMemory({ path, ttlMs, backends, clock, log })
 }
 
 /** Makes the directory of the HAProxy that synapse runs. @throws SmartStackError HAPROXY_PROCESS. */

@@ -1,5 +1,5 @@
 import type { DesiredModel } from './desired-model.ts'
-import type { Isolation } from './isolation.ts'
+import type { Intake } from './intake.ts'
 import type { HaproxyProcess } from './process.ts'
 import type { Reloader } from './reloader.ts'
 import type { WorkerLink } from './worker-link.ts'
@@ -7,7 +7,7 @@ import type { WorkerLink } from './worker-link.ts'
 export interface HaproxyParts {
   readonly process: HaproxyProcess
   readonly reloader: Reloader
-  readonly isolation: Isolation
+  readonly intake: Intake
   readonly model: DesiredModel
   readonly links: readonly WorkerLink[]
   readonly tombstones: number
@@ -16,9 +16,8 @@ export interface HaproxyParts {
 }
 
 /** What `/state` and the status page show of the haproxy generator. */
-export function describeHaproxy({ process, reloader, isolation, model, links, tombstones, stubborn }: HaproxyParts) {
+export function describeHaproxy({ process, reloader, intake, model, links, tombstones, stubborn }: HaproxyParts) {
   const [first] = links
-  const quarantined = isolation.state()
   return {
     mode: process.mode,
     pid: first?.worker?.pid ?? null,
@@ -30,9 +29,9 @@ export function describeHaproxy({ process, reloader, isolation, model, links, to
       ...(reloader.failure === undefined
         ? []
         : [`HAProxy stays with the last good configuration: ${reloader.failure}`]),
-      ...quarantined.map(({ service, meanwhile, reason }) => `${service} is ${meanwhile}: ${reason}`),
+      ...intake.problems,
     ],
-    quarantined,
+    quarantined: intake.isolation.state(),
     tombstones,
     reload_only: Object.fromEntries(
       [...model.backends.values()].flatMap(({ service, reloadOnly }) =>

@@ -27,6 +27,9 @@ export class ServerLedger implements KnownServers {
       case 'set-weight':
         this.#change(command.backend, command.name, { weight: command.weight })
         break
+      case 'set-address':
+        this.#change(command.backend, command.name, { host: command.host })
+        break
       case 'set-state':
         this.#change(command.backend, command.name, { adminState: command.state })
         break

@@ -14,6 +14,8 @@ const FIXED_OPTIONS = [
   'socket_file_path',
   'restart_interval',
   'restart_jitter',
+  'state_file_path',
+  'state_file_ttl',
   'haproxy_path',
   'run_directory',
   'master_socket_path',

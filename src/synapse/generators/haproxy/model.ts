@@ -71,6 +71,13 @@ export type RuntimeCommand =
   | { readonly kind: 'add-server'; readonly backend: string; readonly server: Server }
   | { readonly kind: 'enable-health'; readonly backend: string; readonly name: string }
   | { readonly kind: 'set-weight'; readonly backend: string; readonly name: string; readonly weight: number }
+  | {
+      readonly kind: 'set-address'
+      readonly backend: string
+      readonly name: string
+      readonly host: string
+      readonly port: number
+    }
   | { readonly kind: 'set-state'; readonly backend: string; readonly name: string; readonly state: AdminState }
   | { readonly kind: 'del-server'; readonly backend: string; readonly name: string }
 

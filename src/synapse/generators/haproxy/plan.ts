@@ -61,11 +61,13 @@ function planBackend(
       continue
     }
     const before = known.get(backend.name, server.name)
-    const difference = unchangeable(server, current, before)
+    const moves = canMove(backend, server, current, byName)
+    const difference = unchangeable(server, moves ? { ...current, address: server.host } : current, before)
     if (difference !== undefined) reload(server, difference)
     const weightObstacle = planWeight(backend, server, current, before, commands)
     if (weightObstacle !== undefined) reload(server, weightObstacle)
-    planState(backend, server, current, before, difference === undefined, commands)
+    const now = moves && difference === undefined ? planMove(backend, server, current, commands) : current
+    planState(backend, server, now, before, difference === undefined, commands)
   }
   planGone(backend, running, commands)
   const reloadReasons = [...causes].map(([cause, names]) => `service ${backend.service}: ${listNames(names)} ${cause}`)
@@ -84,6 +86,36 @@ function addCommands({ name: backend }: Backend, server: Server): readonly Runti
   if (isChecked(server)) commands.push({ kind: 'enable-health', backend, name })
   if (adminState !== 'maint') commands.push({ kind: 'set-state', backend, name, state: adminState })
   return commands
+}
+
+/**
+ * Whether a server has another address that it can be given while HAProxy runs. That takes a moment in maintenance, since
+ * HAProxy writes an address while others read it (up to 2.9): another server must take the requests of that moment.
+ */
+function canMove(
+  backend: Backend,
+  server: Server,
+  current: ObservedServer,
+  running: ReadonlyMap<string, ObservedServer>,
+): boolean {
+  if (server.reloadOnly !== undefined || current.address === server.host || current.port !== server.port) return false
+  if (current.adminState === 'maint') return true
+  return backend.servers.some(({ name, host, adminState }) => {
+    const other = running.get(name)
+    return name !== server.name && adminState === 'ready' && other?.adminState === 'ready' && other.address === host
+  })
+}
+
+/** Returns what the server is after that. */
+function planMove(
+  { name: backend }: Backend,
+  { name, host, port }: Server,
+  current: ObservedServer,
+  commands: RuntimeCommand[],
+): ObservedServer {
+  if (current.adminState !== 'maint') commands.push({ kind: 'set-state', backend, name, state: 'maint' })
+  commands.push({ kind: 'set-address', backend, name, host, port })
+  return { ...current, address: host, adminState: 'maint' }
 }
 
 /** What differs and cannot be changed while HAProxy runs. */

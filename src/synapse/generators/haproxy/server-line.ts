@@ -1,5 +1,5 @@
 import type { ServiceInstance } from '../../../core/service-instance.ts'
-import { parseHost } from './addresses.ts'
+import { type Address, parseHost } from './addresses.ts'
 import type { Capabilities } from './capabilities.ts'
 import type { AdminState, Server } from './model.ts'
 import {
@@ -53,18 +53,22 @@ export function createServerBuilder(template: ServerTemplate): (instance: Servic
   const shared = template.serverOptions.includes('%') ? undefined : trustedOptions(template, template.serverOptions)
   const plain = shared && finishOptions(shared.options, template)
   return (instance) => {
-    const address = parseHost(instance.host)
-    if (address.kind === 'invalid') return refuse(`"${shorten(instance.host)}" is no address or host name`)
+    const host = parseHost(instance.host)
+    if (host.kind === 'invalid') return refuse(`"${shorten(instance.host)}" is no address or host name`)
+    const address = instance.address === undefined ? host : parseHost(instance.address)
+    if (address.kind === 'invalid') return refuse(`"${shorten(instance.host)}" has no address`)
     if (!isPort(instance.port)) return refuse(`${shorten(String(instance.port))} is no port`)
-    const vars = { name: serverName(instance), host: address.host, port: instance.port }
+    const vars = { name: serverName(instance), host: host.host, port: instance.port }
     const trusted = shared ?? trustedOptions(template, expandVars(template.serverOptions, vars))
     const own = ownOptions(instance, vars)
     const finished =
       plain && own.options.length === 0 ? plain : finishOptions([...trusted.options, ...own.options], template)
-    const built = buildServer(instance, finished, template, { ...vars, isHostName: address.kind === 'name' })
+    const built = buildServer(instance, finished, template, { ...vars, address })
     return built.ok && own.problems.length > 0 ? { ...built, problems: [...own.problems, ...built.problems] } : built
   }
 }
+
+type ValidAddress = Exclude<Address, { readonly kind: 'invalid' }>
 
 function refuse(reason: string): BuiltServer {
   return { ok: false, reason }
@@ -74,10 +78,12 @@ function buildServer(
   instance: ServiceInstance,
   finished: FinishedOptions,
   template: ServerTemplate,
-  { name, host, port, isHostName }: TemplateVars & { readonly isHostName: boolean },
+  { name, port, address }: TemplateVars & { readonly address: ValidAddress },
 ): BuiltServer {
   const weight = nerveWeight(instance, template) ?? finished.weight ?? 1
   const problems = weight > 256 ? [`weight ${weight} is more than HAProxy's 256, which is used`] : []
+  const { host } = address
+  const isHostName = address.kind === 'name'
   const server = {
     name,
     host,

@@ -7,9 +7,10 @@ import { effectiveDefaults, idleClose } from './global-lines.ts'
 import { splitLines } from './keywords.ts'
 import type { Backend, ObservedServer, Server } from './model.ts'
 import { orderServers } from './order.ts'
-import type { ServiceView } from './render.ts'
+import type { ServerView, ServiceView } from './render.ts'
 import { assignIds, type IdRequest } from './server-id.ts'
 import {
+  type BuiltServer,
   createServerBuilder,
   formatServerLine,
   inspectTemplate,
@@ -27,6 +28,19 @@ export interface ServiceInput {
   /** The servers in HAProxy's backend now. */
   readonly running: readonly ObservedServer[]
   readonly orderSeed: number
+  /** Spares the work for instances that did not change. Never changes the result. */
+  readonly cache?: ServerCache | undefined
+}
+
+/** What was built, by the options of a service. */
+export type ServerCache = WeakMap<HaproxyServiceOptions, CachedServers>
+
+interface CachedServers {
+  /** Compared by identity. */
+  readonly options: HaproxyOptions
+  readonly build: (instance: ServiceInstance) => BuiltServer
+  /** By what was built without an id. */
+  readonly servers: WeakMap<Omit<Server, 'id'>, Server>
 }
 
 /** Something in the configuration or the registry that HAProxy does not get as it stands there. */
@@ -133,12 +147,13 @@ function reloadOnlyReason(
 }
 
 function buildServers(
-  { service, running, options: top, orderSeed }: ServiceInput,
+  { service, running, options: top, orderSeed, cache }: ServiceInput,
   template: ServerTemplate,
   traits: BackendTraits,
   warn: Warn,
 ): { readonly ok: true; readonly servers: readonly Server[] } | { readonly ok: false; readonly reason: string } {
-  const build = createServerBuilder(template)
+  const cached = cachedServers({ service, options: top, cache }, template)
+  const { build } = cached
   const drafts: (IdRequest & { readonly server: Omit<Server, 'id'> })[] = []
   for (const instance of distinct(service.backends.instances, traits.fixedServers, warn)) {
     const built = build(instance)
@@ -155,8 +170,38 @@ function buildServers(
   const { ids, conflicts } = assignIds(drafts, maxId, taken)
   for (const name of conflicts)
     warn('option', `server ${name}: the id that it asks for is taken, it gets ${ids.get(name)}`)
-  const servers = drafts.map(({ name, server }) => ({ ...server, id: ids.get(name) ?? 0 }))
+  const servers = drafts.map(({ name, server }) => withId(server, ids.get(name) ?? 0, cached.servers))
   return { ok: true, servers: orderServers(servers, service.options.backend_order, seed) }
+}
+
+function cachedServers(
+  { service, options, cache }: Pick<ServiceInput, 'service' | 'options' | 'cache'>,
+  template: ServerTemplate,
+): CachedServers {
+  const known = cache?.get(service.options)
+  if (known?.options === options) return known
+  const build = createServerBuilder(template)
+  const built = new WeakMap<ServiceInstance, BuiltServer>()
+  const fresh = {
+    options,
+    servers: new WeakMap<Omit<Server, 'id'>, Server>(),
+    build(instance: ServiceInstance) {
+      const result = built.get(instance) ?? build(instance)
+      built.set(instance, result)
+      return result
+    },
+  }
+  cache?.set(service.options, fresh)
+  return fresh
+}
+
+/** The same object for the same server, so that it is known to be unchanged. */
+function withId(draft: Omit<Server, 'id'>, id: number, servers: WeakMap<Omit<Server, 'id'>, Server>): Server {
+  const known = servers.get(draft)
+  if (known?.id === id) return known
+  const server = { ...draft, id }
+  servers.set(draft, server)
+  return server
 }
 
 /** Leaves out what would be the same server twice; the first one counts, as in Airbnb's synapse. */
@@ -180,11 +225,19 @@ function label(instance: ServiceInstance): string {
 }
 
 function serverViews(servers: readonly Server[]): Pick<ServiceView['backend'], 'servers' | 'serverLines'> {
-  const views = servers.map((server) => {
-    const { name, host, port, id, weight } = server
-    return { name, host, port, id, weight, line: formatServerLine(server) }
-  })
+  const views = servers.map(serverView)
   return { servers: views, serverLines: views.map(({ line }) => `\t${line}\n`).join('') }
+}
+
+const viewsOf = new WeakMap<Server, ServerView>()
+
+function serverView(server: Server): ServerView {
+  const known = viewsOf.get(server)
+  if (known !== undefined) return known
+  const { name, host, port, id, weight } = server
+  const view = { name, host, port, id, weight, line: formatServerLine(server) }
+  viewsOf.set(server, view)
+  return view
 }
 
 function frontendView(

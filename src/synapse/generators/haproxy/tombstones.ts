@@ -5,11 +5,13 @@ import type { CommandOutcome, WorkerLink } from './worker-link.ts'
 
 /** Between the two looks that must both find a server without connections. */
 const SECOND_LOOK_MS = 1_000
+/** So that a thousand deletions do not hold up a change that comes meanwhile; the rest follows in the next pass. */
+const MOST_AT_ONCE = 200
 
 /** The servers of one worker that are in maintenance because their instances are gone, until they are deleted. */
 export class Tombstones {
   readonly #deleteDelayMs: number
-  #byBackend = new Map<string, readonly Tombstone[]>()
+  #byBackend = new Map<string, Map<string, Tombstone>>()
   /** Found without connections by the last look, as `backend/server`. */
   #quiet = new Set<string>()
 
@@ -19,7 +21,7 @@ export class Tombstones {
 
   get size(): number {
     let size = 0
-    for (const tombstones of this.#byBackend.values()) size += tombstones.length
+    for (const tombstones of this.#byBackend.values()) size += tombstones.size
     return size
   }
 
@@ -31,8 +33,8 @@ export class Tombstones {
 
   /** Takes note of an observation of this backend. */
   update(backend: Backend, observed: readonly ObservedServer[], now: number): void {
-    const previous = this.#byBackend.get(backend.name) ?? []
-    const tombstones = updateTombstones(previous, {
+    const previous = this.#byBackend.get(backend.name)?.values() ?? []
+    const tombstones = updateTombstones([...previous], {
       desired: { configText: '', structure: new Map(), backends: new Map([[backend.name, backend]]) },
       observed: {
         pid: undefined,
@@ -43,7 +45,8 @@ export class Tombstones {
       now,
       deleteDelayMs: this.#deleteDelayMs,
     })
-    this.#put(backend.name, tombstones)
+    if (tombstones.length === 0) this.#byBackend.delete(backend.name)
+    else this.#byBackend.set(backend.name, new Map(tombstones.map((tombstone) => [tombstone.name, tombstone])))
   }
 
   /** When the next deletion is due, on `clock.now()`; undefined when none is. */
@@ -55,7 +58,7 @@ export class Tombstones {
    * Deletes what is due and was found without connections twice. What HAProxy refuses is tried again later, never at once.
    */
   async deleteDue(link: WorkerLink, now: number, signal: AbortSignal): Promise<readonly CommandOutcome[]> {
-    const due = planDeletions(this.#all(), now)
+    const due = planDeletions(this.#all(), now).slice(0, MOST_AT_ONCE)
     if (due.length === 0) return []
     const quiet = await this.#look(link, new Set(due.map(({ backend }) => backend)), signal)
     const commands = due.filter((command) => {
@@ -79,7 +82,7 @@ export class Tombstones {
   }
 
   #all(): readonly Tombstone[] {
-    return [...this.#byBackend.values()].flat()
+    return [...this.#byBackend.values()].flatMap((tombstones) => [...tombstones.values()])
   }
 
   /** The servers of these backends that nothing is connected to. */
@@ -96,24 +99,15 @@ export class Tombstones {
   }
 
   #remove(backend: string, name: string): void {
-    this.#put(
-      backend,
-      (this.#byBackend.get(backend) ?? []).filter((tombstone) => tombstone.name !== name),
-    )
+    const tombstones = this.#byBackend.get(backend)
+    tombstones?.delete(name)
+    if (tombstones?.size === 0) this.#byBackend.delete(backend)
   }
 
   #change(backend: string, name: string, change: (tombstone: Tombstone) => Tombstone): void {
-    this.#put(
-      backend,
-      (this.#byBackend.get(backend) ?? []).map((tombstone) =>
-        tombstone.name === name ? change(tombstone) : tombstone,
-      ),
-    )
-  }
-
-  #put(backend: string, tombstones: readonly Tombstone[]): void {
-    if (tombstones.length === 0) this.#byBackend.delete(backend)
-    else this.#byBackend.set(backend, tombstones)
+    const tombstones = this.#byBackend.get(backend)
+    const tombstone = tombstones?.get(name)
+    if (tombstone !== undefined) tombstones?.set(name, change(tombstone))
   }
 }
 

@@ -82,7 +82,8 @@ export class WorkerReconciler {
       (backend) => this.#exists(backend) && (all || !this.#isKnown(backend)),
     )
     const due = new Map(changed.map((backend) => [backend.name, backend]))
-    const applied = await applyBackends(link, due, this.#hooks.onAnswered, signal)
+    const settled = all ? NOTHING : this.#settled
+    const applied = await applyBackends(link, due, settled, this.#hooks.onAnswered, signal)
     if (all) this.#reportDrift(target, applied)
     this.#settle(due, applied)
     const deleted = await this.tombstones.deleteDue(link, this.#clock.now(), signal)
@@ -169,6 +170,8 @@ export class WorkerReconciler {
     return Math.max(1, Math.min(observeAt, deleteAt) - now)
   }
 }
+
+const NOTHING: ReadonlyMap<string, Backend> = new Map()
 
 function isLostConnection(error: unknown): boolean {
   return error instanceof SmartStackError && error.code === 'HAPROXY_SOCKET'

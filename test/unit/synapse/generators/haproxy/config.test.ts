@@ -10,6 +10,7 @@ import {
   defaultsLines,
   effectiveDefaults,
   globalLines,
+  idleClose,
   socketPaths,
 } from '../../../../../src/synapse/generators/haproxy/global-lines.ts'
 
@@ -211,5 +212,23 @@ describe('effectiveDefaults()', () => {
     assert.deepEqual(effectiveDefaults(haproxyOptions.parse({ defaults: ['mode tcp'], extra_sections: extra })), [
       'mode http',
     ])
+  })
+})
+
+describe('idleClose()', () => {
+  const LINE = ['option idle-close-on-response']
+  const lines = (options: object, ...frontend: string[]) => idleClose(haproxyOptions.parse(options), frontend)
+
+  it('belongs into the HTTP frontends of a HAProxy that synapse runs', () => {
+    assert.deepEqual(lines({ defaults: ['mode http'] }), LINE)
+    assert.deepEqual(lines({}, 'mode  http'), LINE)
+    assert.deepEqual(lines({}), [])
+    assert.deepEqual(lines({ defaults: ['mode http'] }, 'mode tcp'), [])
+    assert.deepEqual(lines({ ...external, defaults: ['mode http'] }), [])
+  })
+
+  it('leaves the choice to a user who says something about it', () => {
+    assert.deepEqual(lines({ defaults: ['mode http', 'option idle-close-on-response'] }), [])
+    assert.deepEqual(lines({ defaults: ['mode http'] }, 'no option idle-close-on-response'), [])
   })
 })

@@ -348,3 +348,35 @@ const worlds = fc
     { selector: ({ name }) => name, maxLength: 3 },
   )
   .map((services) => services.map(({ name, options, instances: list }) => haproxyService(name, options, list)))
+
+describe('planHaproxy() for a changed address', () => {
+  const at = (name: string, address: string) => instance('web.example', 80, { name, address })
+  const planFor = (before: ReturnType<typeof at>[], after: ReturnType<typeof at>[]) => {
+    const model = startedWith(desired([haproxyService('web', {}, before)]).state)
+    const { state } = desired([haproxyService('web', {}, after)])
+    return { plan: planHaproxy(state, model.observed, { known: model.known }), model, state }
+  }
+
+  it('is done in maintenance while another server is there, and then nothing is left to do', () => {
+    const { plan, model, state } = planFor(
+      [at('a', '10.0.0.1'), at('b', '10.0.0.2')],
+      [at('a', '10.0.0.9'), at('b', '10.0.0.2')],
+    )
+    assert.deepEqual(plan.commands.map(formatCommand), [
+      'set server web/a_web.example:80 state maint',
+      'set server web/a_web.example:80 addr 10.0.0.9 port 80',
+      'set server web/a_web.example:80 state ready',
+    ])
+    assert.deepEqual(plan.reloadReasons, [])
+    const after = applyToModel(model, plan, state)
+    assert.deepEqual(planHaproxy(state, after.observed, { known: after.known }).commands, [])
+  })
+
+  it('is a reload when no other server would take the requests of that moment', () => {
+    const alone = planFor([at('a', '10.0.0.1')], [at('a', '10.0.0.9')]).plan
+    assert.deepEqual(alone.commands, [])
+    assert.match(String(alone.reloadReasons), /with the address 10.0.0.1:80 instead of 10.0.0.9:80/)
+    const both = planFor([at('a', '10.0.0.1'), at('b', '10.0.0.2')], [at('a', '10.0.0.8'), at('b', '10.0.0.9')]).plan
+    assert.deepEqual(both.commands, [])
+  })
+})

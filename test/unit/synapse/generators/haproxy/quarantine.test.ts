@@ -4,7 +4,7 @@ import { Quarantine } from '../../../../../src/synapse/generators/haproxy/quaran
 import { haproxyService } from '../../../../harness/haproxy-model.ts'
 
 const at = (now: number) => ({ now, wallTime: 1_000_000 + now })
-const service = (name: string, ...backend: string[]): HaproxyService => haproxyService(name, { backend })
+const service = (name: string, ...backend: string[]): HaproxyService => haproxyService(name, { backend }, [])
 const good = service('web', 'balance first')
 const bad = service('web', 'balance nonsense')
 const other = service('api')

@@ -1,0 +1,32 @@
+import type { Backend, ObservedServer } from './model.ts'
+
+/** A backend and what of it runs, as far as a plan has to look at it. */
+export interface Narrowed {
+  readonly backend: Backend
+  readonly running: readonly ObservedServer[]
+}
+
+/**
+ * Of a backend that was confirmed to be like `settled`, only what is another now: a plan for that is the plan for all of
+ * it, at the cost of the change. Servers that did not change are the same objects.
+ */
+export function narrow(backend: Backend, settled: Backend, running: readonly ObservedServer[]): Narrowed {
+  const before = new Set(settled.servers)
+  const servers = backend.servers.filter((server) => !before.has(server))
+  const names = new Set(servers.map(({ name }) => name))
+  const ids = new Set(servers.map(({ id }) => id))
+  const gone = goneNames(backend, settled)
+  const touched = running.filter(({ name, id }) => names.has(name) || ids.has(id) || gone.has(name))
+  const hosts = new Map(servers.map(({ name, host }) => [name, host]))
+  // Whether a server can be moved depends on the others.
+  const moves = touched.some(({ name, address }) => hosts.has(name) && hosts.get(name) !== address)
+  if (moves || backend.reloadOnly !== settled.reloadOnly) return { backend, running }
+  return { backend: { ...backend, servers }, running: touched }
+}
+
+function goneNames(backend: Backend, settled: Backend): ReadonlySet<string> {
+  const now = new Set(backend.servers)
+  const names = new Set(settled.servers.flatMap((server) => (now.has(server) ? [] : [server.name])))
+  for (const { name } of backend.servers) names.delete(name)
+  return names
+}

@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict'
+import { encodePayload } from '../../src/core/service-instance.ts'
+import type { Session } from '../../src/zookeeper/zookeeper.ts'
+import type { Daemon } from '../harness/daemon.ts'
+import { consistently, eventually } from '../harness/eventually.ts'
+import { type Instance, type MainJob, startMainJob } from '../harness/main-job.ts'
+import { createTestPool, type TestPool } from '../harness/test-pool.ts'
+
+interface SynapseState {
+  readonly services: readonly { readonly held: number; readonly instances: readonly unknown[] }[]
+  readonly generators: { readonly haproxy: { readonly reloads: number } }
+}
+
+const PATH = '/services/web'
+const never = new AbortController().signal
+
+describe('many instances vanish from the registry at once', function () {
+  this.timeout(60_000)
+  let job: MainJob
+  let synapse: Daemon
+  let instances: Instance[]
+  let pools: TestPool[]
+
+  before(async () => {
+    job = await startMainJob()
+    instances = []
+    for (const name of ['a', 'b', 'c', 'd', 'e', 'f']) instances.push(await job.instance(name))
+    pools = []
+    await registerAll()
+    synapse = await job.synapse()
+    await eventually(async () => assert.equal((await answers()).size, 6))
+  })
+  after(async () => {
+    await Promise.all(pools.map(({ pool }) => pool.close()))
+    await job.close()
+  })
+
+  /** As six nerves would: each with a session of its own. */
+  async function registerAll(): Promise<void> {
+    const registered = instances.map(async (instance) => {
+      const testPool = createTestPool()
+      pools.push(testPool)
+      const session = testPool.pool.acquire({ hosts: [job.zookeeper.hosts], sessionTimeoutMs: 4_000 })
+      await session.connected(never)
+      await register(session, instance)
+    })
+    await Promise.all(registered)
+  }
+
+  async function register(session: Session, { name, port }: Instance): Promise<void> {
+    await session.ensurePath(PATH, never)
+    const payload = encodePayload({ host: '127.0.0.1', port, name })
+    await session.create(`${PATH}/${name}_`, Buffer.from(payload), { mode: 'ephemeral_sequential' }, never)
+  }
+
+  async function vanishAll(): Promise<void> {
+    await Promise.all(pools.map(({ pool }) => pool.close()))
+    pools = []
+    assert.deepEqual(await job.zookeeper.ephemeralsUnder(PATH), [])
+  }
+
+  const service = async () => (await synapse.state<SynapseState>()).services[0]
+  const answers = async () => {
+    const all: string[] = []
+    for (let call = 0; call < 12; call++) all.push(await job.call())
+    return new Set(all)
+  }
+
+  it('they are kept, and the log, the metric and the status page say so', async () => {
+    await vanishAll()
+    // Sessions end one after the other: those of the first, harmless-looking half may be gone before it is a panic.
+    await eventually(async () => assert.ok(((await service())?.held ?? 0) >= 3, 'most are held'))
+    const held = (await service())?.held
+    await consistently(async () => assert.match(await job.call(), /^[a-f]$/), 1_000, 20)
+    assert.equal((await service())?.instances.length, held)
+    assert.equal((await answers()).size, held)
+    assert.equal(await synapse.metric('synapse_panic_held_instances', 'service="web"'), held)
+    assert.match(synapse.output, /panic hold: too many instances vanished at once/)
+    const page = await (await fetch(`${synapse.adminUrl}/`)).text()
+    assert.match(page, new RegExp(`Panic hold: ${held} instances of web vanished from the registry at once`))
+  })
+
+  it('the health checks of HAProxy decide about them', async () => {
+    const [name] = await answers()
+    const dead = instances.find((instance) => instance.name === name)
+    assert.ok(dead, 'it is one of ours')
+    dead.healthy = false
+    await eventually(async () => assert.equal((await answers()).has(dead.name), false), 10_000)
+    dead.healthy = true
+    await eventually(async () => assert.equal((await answers()).has(dead.name), true), 10_000)
+  })
+
+  it('the hold ends when they are back, without a reload', async () => {
+    await registerAll()
+    await eventually(async () => assert.equal((await service())?.held, 0))
+    await eventually(async () => assert.equal((await service())?.instances.length, 6))
+    assert.equal(await synapse.metric('synapse_panic_held_instances', 'service="web"'), 0)
+    assert.match(synapse.output, /panic hold ended/)
+    await eventually(async () => assert.equal((await answers()).size, 6))
+    assert.equal((await synapse.state<SynapseState>()).generators.haproxy.reloads, 0)
+  })
+
+  it('one that leaves alone is believed at once', async () => {
+    await pools[0]?.pool.close()
+    await eventually(async () => assert.equal((await service())?.instances.length, 5))
+    assert.equal((await service())?.held, 0)
+  })
+})
