@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Daemon, startNerve, startSynapse } from '../harness/daemon.ts'
 import { eventually } from '../harness/eventually.ts'
@@ -126,6 +126,18 @@ describe('a live edit that cannot be used', function () {
       await eventually(async () => assert.equal(await nerve.metric('smartstack_config_valid'), 1))
     })
   }
+
+  it('a missing file: is refused with its name, and mended when it is back', async () => {
+    await rm(nerve.configPath)
+    nerve.hup()
+    await eventually(async () => assert.equal(await nerve.metric('smartstack_config_valid'), 0))
+    const { configError, services } = await nerve.state<{ configError: string; services: unknown[] }>()
+    assert.match(configError, /nerve\.yaml.*(no such file|does not exist)/i)
+    assert.equal(services.length, 1, 'what ran goes on')
+    await nerve.configure(good)
+    nerve.hup()
+    await eventually(async () => assert.equal(await nerve.metric('smartstack_config_valid'), 1))
+  })
 
   it('is found without a signal: the file is watched', async () => {
     await nerve.configure(nerveEdits[4]?.yaml ?? '')

@@ -124,6 +124,13 @@ describe('redis check', function () {
       assert.match(await verdict(replica), /says: MASTERDOWN Link with MASTER is down/)
     })
 
+    it('is a replica that is asked to write', async () => {
+      // The check writes nothing itself; with its EXISTS made a write, the real server answers as to any write.
+      const asWrite = ['--rename-command', 'EXISTS', 'OLDEXISTS', '--rename-command', 'INCR', 'EXISTS']
+      const replica = await redisServer({ replicaOf: await freePort(), args: asWrite })
+      assert.match(await verdict(replica), /says: READONLY You can't write against a read only replica/)
+    })
+
     it('has too many clients', async () => {
       const small = await redisServer({ args: ['--maxclients', '2'] })
       const hoarders = [1, 2].map(() => connect({ port: small.port, host: '127.0.0.1' }))
