@@ -2,7 +2,7 @@ import type { ServiceInstance } from '../core/service-instance.ts'
 
 /** When so many instances vanish at once that the registry is to be doubted rather than the instances. */
 export interface PanicPolicy {
-  /** Share of the instances that must be gone, 0 to 1. 1 turns the hold off. */
+  /** Share of the registrations that must be gone, 0 to 1. 1 turns the hold off. */
   readonly threshold: number
   /** What counts as at once, ms. */
   readonly windowMs: number
@@ -13,7 +13,14 @@ export interface PanicPolicy {
 /** Fewer vanished instances than this are never a panic: small services lose half of theirs at any restart. */
 export const LEAST_VANISHED = 3
 
-/** How many instances there were when, newest last, as far back as the window reaches. */
+/** An answer of the registry. */
+export interface Listing {
+  readonly instances: readonly ServiceInstance[]
+  /** Registered as not to be used, which is a word and no silence: they did not vanish, and are never held. Default: none. */
+  readonly withdrawn?: readonly ServiceInstance[] | undefined
+}
+
+/** How many registrations there were when, newest last, as far back as the window reaches. */
 type Sizes = readonly { readonly at: number; readonly size: number }[]
 
 export type PanicState =
@@ -33,22 +40,20 @@ export const calm: PanicState = { kind: 'calm', sizes: [], instances: [] }
 /**
  * Takes a listing. When more than the threshold (and more than two) vanished within the window, the vanished stay, and
  * the proxy's own health checks decide about them; until enough are listed again or the hold has lasted long enough.
- * A listing that replaces old instances by as many new ones is no panic. Envoy has the same idea (its panic threshold).
+ * A listing that replaces old instances by as many new ones is no panic, nor is one that says of each that it is not to
+ * be used: somebody took them out on purpose. Envoy has the same idea (its panic threshold).
  */
-export function guard(
-  state: PanicState,
-  listed: readonly ServiceInstance[],
-  now: number,
-  policy: PanicPolicy,
-): PanicState {
+export function guard(state: PanicState, listing: Listing, now: number, policy: PanicPolicy): PanicState {
+  const { instances, withdrawn = [] } = listing
+  const size = instances.length + withdrawn.length
   const sizes = state.kind === 'calm' ? recent(state.sizes, now, policy.windowMs) : []
   const baseline = state.kind === 'calm' ? Math.max(0, ...sizes.map(({ size }) => size)) : state.baseline
   const since = state.kind === 'calm' ? now : state.since
-  if (isPanic(baseline, listed.length, policy) && now - since < policy.holdMs) {
-    const held = without(state.instances, listed)
-    return { kind: 'holding', since, baseline, instances: [...listed, ...held], held: held.length }
+  if (isPanic(baseline, size, policy) && now - since < policy.holdMs) {
+    const held = without(state.instances, [...instances, ...withdrawn])
+    return { kind: 'holding', since, baseline, instances: [...instances, ...held], held: held.length }
   }
-  return { kind: 'calm', sizes: [...sizes, { at: now, size: listed.length }], instances: listed }
+  return { kind: 'calm', sizes: [...sizes, { at: now, size }], instances }
 }
 
 function isPanic(baseline: number, listed: number, { threshold }: PanicPolicy): boolean {

@@ -12,7 +12,7 @@ import { type Backends, chooseBackends, selectInstances } from './backends.ts'
 import type { SynapseServiceConfig } from './config.ts'
 import type { SynapseEvent } from './events.ts'
 import type { GeneratorType } from './generators/generator.ts'
-import { calm, guard, type PanicState } from './panic-hold.ts'
+import { calm, guard, type Listing, type PanicState } from './panic-hold.ts'
 import { mergeRegistryOptions } from './registry-options.ts'
 import type { Discovery, Watcher, WatcherType } from './watchers/watcher.ts'
 
@@ -165,7 +165,7 @@ export class Service {
     const first = this.#discovery === undefined
     const optionsChanged = !isDeepStrictEqual(this.#registryOptions, discovery.generatorConfig ?? this.#registryOptions)
     this.#discovery = discovery
-    this.#doubt(discovery.instances)
+    this.#doubt(discovery)
     this.#registryOptions = discovery.generatorConfig ?? this.#registryOptions
     const before = this.#chosen
     this.#choose()
@@ -175,16 +175,16 @@ export class Service {
   }
 
   /** Keeps instances that vanish in numbers until they are back, or for a while; then the registry is believed. */
-  #doubt(listed: readonly ServiceInstance[]): void {
+  #doubt(listing: Listing): void {
     const { clock } = this.#context
     const before = this.#panic
-    this.#panic = guard(before, listed, clock.now(), this.#config.panic)
-    this.#logPanic(before, listed.length)
+    this.#panic = guard(before, listing, clock.now(), this.#config.panic)
+    this.#logPanic(before, listing.instances.length)
     this.#endHold()
     if (this.#panic.kind !== 'holding') return
     const leftMs = this.#panic.since + this.#config.panic.holdMs - clock.now()
     this.#endHold = clock.after(leftMs, () => {
-      this.#doubt(listed)
+      this.#doubt(listing)
       this.#choose()
       this.#context.onChange(this.#config.name, undefined)
     })

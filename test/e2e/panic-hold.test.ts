@@ -20,12 +20,15 @@ describe('many instances vanish from the registry at once', function () {
   let synapse: Daemon
   let instances: Instance[]
   let pools: TestPool[]
+  /** Takes each out, and leaves it registered, as BlaBlaCar's nerve does. */
+  let withdrawals: Map<string, () => Promise<unknown>>
 
   before(async () => {
     job = await startMainJob()
     instances = []
     for (const name of ['a', 'b', 'c', 'd', 'e', 'f']) instances.push(await job.instance(name))
     pools = []
+    withdrawals = new Map()
     await registerAll()
     synapse = await job.synapse()
     await eventually(async () => assert.equal((await answers()).size, 6))
@@ -49,13 +52,17 @@ describe('many instances vanish from the registry at once', function () {
 
   async function register(session: Session, { name, port }: Instance): Promise<void> {
     await session.ensurePath(PATH, never)
-    const payload = encodePayload({ host: '127.0.0.1', port, name })
-    await session.create(`${PATH}/${name}_`, Buffer.from(payload), { mode: 'ephemeral_sequential' }, never)
+    const payload = { host: '127.0.0.1', port, name }
+    const mode = 'ephemeral_sequential'
+    const path = await session.create(`${PATH}/${name}_`, Buffer.from(encodePayload(payload)), { mode }, never)
+    const withdrawn = encodePayload({ ...payload, available: false })
+    withdrawals.set(name, () => session.setData(path, Buffer.from(withdrawn), never))
   }
 
   async function vanishAll(): Promise<void> {
     await Promise.all(pools.map(({ pool }) => pool.close()))
     pools = []
+    withdrawals = new Map()
     assert.deepEqual(await job.zookeeper.ephemeralsUnder(PATH), [])
   }
 
@@ -103,6 +110,12 @@ describe('many instances vanish from the registry at once', function () {
   it('one that leaves alone is believed at once', async () => {
     await pools[0]?.pool.close()
     await eventually(async () => assert.equal((await service())?.instances.length, 5))
+    assert.equal((await service())?.held, 0)
+  })
+
+  it('those that are taken out on purpose are believed at once, however many', async () => {
+    await Promise.all(instances.slice(1, -1).map(({ name }) => withdrawals.get(name)?.()))
+    await eventually(async () => assert.equal((await service())?.instances.length, 1))
     assert.equal((await service())?.held, 0)
   })
 })

@@ -11,6 +11,19 @@ interface Child {
   readonly data: Buffer
 }
 
+/** What a listing says. */
+export interface Registrations {
+  readonly instances: readonly ServiceInstance[]
+  /** Registered as not to be used. */
+  readonly withdrawn: readonly ServiceInstance[]
+}
+
+/** A registration that was read, and whether it says that the instance is not to be used. */
+interface Registered {
+  readonly instance: ServiceInstance
+  readonly withdrawn: boolean
+}
+
 /**
  * Turns children into instances. Remembers what it decoded, so that one change among ten thousand costs one decoding, and
  * names a bad registration once, not at every pass.
@@ -18,19 +31,20 @@ interface Child {
 export function createInstanceDecoder(
   method: Decode,
   onBad: (child: string, reason: string) => void,
-): (children: readonly Child[]) => readonly ServiceInstance[] {
-  let known = new Map<string, { readonly data: Buffer; readonly instance: ServiceInstance | undefined }>()
+): (children: readonly Child[]) => Registrations {
+  let known = new Map<string, { readonly data: Buffer; readonly registered: Registered | undefined }>()
   return (children) => {
     const next: typeof known = new Map()
     const instances: ServiceInstance[] = []
+    const withdrawn: ServiceInstance[] = []
     for (const child of children) {
       const before = known.get(child.name)
-      const instance = before?.data === child.data ? before.instance : decodeChild(child, method, onBad)
-      next.set(child.name, { data: child.data, instance })
-      if (instance !== undefined) instances.push(instance)
+      const registered = before?.data === child.data ? before.registered : decodeChild(child, method, onBad)
+      next.set(child.name, { data: child.data, registered })
+      if (registered !== undefined) (registered.withdrawn ? withdrawn : instances).push(registered.instance)
     }
     known = next
-    return instances
+    return { instances, withdrawn }
   }
 }
 
@@ -38,16 +52,16 @@ function decodeChild(
   { name, data }: Child,
   method: Decode,
   onBad: (child: string, reason: string) => void,
-): ServiceInstance | undefined {
+): Registered | undefined {
   const json = data.toString('utf8')
   const decoded = method.method === 'nerve' ? decodePayload(json) : decodeServerset(json, method.endpoint_name)
   if (!decoded.ok) {
     onBad(name, decoded.reason)
     return undefined
   }
-  if (decoded.unavailable) return undefined
   const sequence = sequenceOf(name)
-  return sequence === undefined ? decoded.instance : { ...decoded.instance, sequence }
+  const instance = sequence === undefined ? decoded.instance : { ...decoded.instance, sequence }
+  return { instance, withdrawn: decoded.unavailable === true }
 }
 
 /** Finagle's serverset member: `serviceEndpoint`, or one of `additionalEndpoints`; `shard` becomes the name (reference airbnb.md 3.7). */

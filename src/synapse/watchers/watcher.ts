@@ -8,6 +8,8 @@ import type { SessionPool } from '../../zookeeper/zookeeper.ts'
 /** A complete answer of the registry. Silence is no answer: a watcher that cannot read publishes nothing. */
 export interface Discovery {
   readonly instances: readonly ServiceInstance[]
+  /** Registered as not to be used (BlaBlaCar's `available: false`): not served, but not vanished either. Default: none. */
+  readonly withdrawn?: readonly ServiceInstance[] | undefined
   /** Generator name to options that the registry holds for this service (Airbnb: data of the service's znode). */
   readonly generatorConfig?: Readonly<Record<string, Json>>
   /** When the event that led to this answer arrived, on `clock.now()`. Feeds the propagation histogram. */

@@ -74,9 +74,9 @@ function createZookeeperWatcher(context: WatcherContext, config: Options) {
       const emit = (eventAt: number) => {
         if (snapshot === undefined) return
         const generatorConfig = readConfig(separateConfig ? foreignConfig : snapshot.data)
-        const instances = decode(snapshot.children)
-        known = instances.length
-        publish({ instances, ...(generatorConfig === undefined ? {} : { generatorConfig }), eventAt })
+        const registrations = decode(snapshot.children)
+        known = registrations.instances.length
+        publish({ ...registrations, ...(generatorConfig === undefined ? {} : { generatorConfig }), eventAt })
       }
       const cache = createChildrenCache({
         session,

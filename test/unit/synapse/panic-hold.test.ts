@@ -11,7 +11,7 @@ function listed(
   listings: readonly (readonly [at: number, listed: readonly ServiceInstance[]])[],
   own = policy,
 ): PanicState {
-  return listings.reduce<PanicState>((state, [at, listed]) => guard(state, listed, at, own), calm)
+  return listings.reduce<PanicState>((state, [at, listed]) => guard(state, { instances: listed }, at, own), calm)
 }
 
 const cases: {
@@ -173,5 +173,30 @@ describe('guard()', () => {
       [1, some(4)],
     ])
     assert.equal(state.kind === 'holding' ? state.held : undefined, 6)
+  })
+
+  it('believes instances that are taken out on purpose, however many', () => {
+    const before = guard(calm, { instances: some(10) }, 0, policy)
+    const state = guard(before, { instances: some(2), withdrawn: some(8, 2) }, 1, policy)
+    assert.deepEqual(state.kind === 'calm' && state.instances, some(2))
+  })
+
+  it('holds none that is taken out on purpose while others vanish', () => {
+    const before = guard(calm, { instances: some(10) }, 0, policy)
+    const state = guard(before, { instances: some(2), withdrawn: some(1, 2) }, 1, policy)
+    assert.deepEqual(state, {
+      kind: 'holding',
+      since: 1,
+      baseline: 10,
+      instances: [...some(2), ...some(7, 3)],
+      held: 7,
+    })
+  })
+
+  it('sees a panic when many vanish that had been taken out before', () => {
+    const all = guard(calm, { instances: some(4), withdrawn: some(4, 4) }, 0, policy)
+    const state = guard(all, { instances: some(1) }, 1, policy)
+    assert.equal(state.kind, 'holding')
+    assert.equal(state.instances.length, 4)
   })
 })

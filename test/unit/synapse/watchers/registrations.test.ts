@@ -13,9 +13,8 @@ const child = (name: string, data: unknown) => ({
 describe('createInstanceDecoder()', () => {
   it('reads registrations with the sequence number of their name', () => {
     const decode = createInstanceDecoder({ method: 'nerve' }, () => assert.fail('nothing is bad'))
-    assert.deepEqual(decode([child('i-1_0000000005', { host: '10.0.0.1', port: 80, name: 'i-1', weight: 3 })]), [
-      { name: 'i-1', host: '10.0.0.1', port: 80, weight: 3, sequence: 5 },
-    ])
+    const children = [child('i-1_0000000005', { host: '10.0.0.1', port: 80, name: 'i-1', weight: 3 })]
+    assert.deepEqual(decode(children).instances, [{ name: 'i-1', host: '10.0.0.1', port: 80, weight: 3, sequence: 5 }])
   })
 
   it('leaves out a bad registration, names it once, and goes on with the rest', () => {
@@ -26,28 +25,28 @@ describe('createInstanceDecoder()', () => {
       child('good_2', { host: 'h', port: 1 }),
       child('bad_3', { host: 'a b', port: 1 }),
     ]
-    assert.equal(decode(children).length, 1)
-    assert.equal(decode(children).length, 1)
+    assert.equal(decode(children).instances.length, 1)
+    assert.equal(decode(children).instances.length, 1)
     assert.deepEqual(bad, ['bad_1: not JSON', 'bad_3: host is missing or not a host name or address'])
   })
 
-  it('leaves out what registers as not available, without calling it bad', () => {
+  it('sets apart what registers as not available, without calling it bad', () => {
     const decode = createInstanceDecoder({ method: 'nerve' }, () => assert.fail('it is not bad'))
     const children = [
       child('a_1', { available: false, host: 'h', port: 1 }),
       child('b_2', { available: true, host: 'h', port: 2 }),
     ]
-    assert.deepEqual(
-      decode(children).map(({ port }) => port),
-      [2],
-    )
+    assert.deepEqual(decode(children), {
+      instances: [{ name: '', host: 'h', port: 2, sequence: 2 }],
+      withdrawn: [{ name: '', host: 'h', port: 1, sequence: 1 }],
+    })
   })
 
   it('decodes a child again only when its data was read again', () => {
     const decode = createInstanceDecoder({ method: 'nerve' }, () => {})
     const same = child('a_1', { host: 'h', port: 1 })
-    const [first] = decode([same])
-    const [second] = decode([same, child('b_2', { host: 'h', port: 2 })])
+    const [first] = decode([same]).instances
+    const [second] = decode([same, child('b_2', { host: 'h', port: 2 })]).instances
     assert.equal(first, second)
   })
 })
