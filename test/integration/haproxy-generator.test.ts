@@ -312,6 +312,18 @@ describeOnEachHaproxy('haproxy generator, managed', (binary) => {
     })
   }
 
+  it('haproxy generator has HAProxy running again when its worker hangs, and goes on with it', async () => {
+    const driver = await started(['a'])
+    const { workers } = await createMaster(directory.file('master.sock'), systemClock).info(never)
+    process.kill(workers[0] ?? 0, 'SIGSTOP')
+    driver.discover('web', pick('a', 'b')) // what has to wait is done by the next worker
+    await eventually(async () => assert.equal(await driver.metric('synapse_haproxy_up'), 0))
+    await eventually(async () => assert.equal(await driver.metric('synapse_haproxy_restarts_total'), 1), 15_000)
+    await shows(server('a'), server('b'))
+    await eventually(async () => assert.equal(await driver.metric('synapse_haproxy_up'), 1))
+    assert.equal(driver.logged('haproxy hangs and is killed').length, 1)
+  }).timeout(30_000)
+
   it('haproxy generator repairs what somebody else changed, and counts it', async () => {
     const driver = await started(['a', 'b'])
     await show(stats, `set server web/a_127.0.0.1:${named('a').port} state maint`)

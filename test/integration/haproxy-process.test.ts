@@ -176,6 +176,46 @@ describeOnEachHaproxy('ManagedHaproxy', (binary) => {
     })
   }
 
+  for (const { victims, origin } of [
+    { victims: ['worker'], origin: 'started' },
+    { victims: ['worker'], origin: 'adopted' },
+    { victims: ['worker', 'master'], origin: 'started' },
+  ]) {
+    it(`ManagedHaproxy starts HAProxy again (${origin}) when its ${victims.join(' and ')} hang${victims.length === 1 ? 's' : ''}`, async () => {
+      const earlier = manage({ onStop: 'leave' })
+      if (origin === 'adopted') {
+        await earlier.haproxy.start(never)
+        earlier.stop.abort()
+        await earlier.ended
+      }
+      const { haproxy, log } = origin === 'adopted' ? manage() : earlier
+      await haproxy.start(never)
+      assert.equal(haproxy.state().origin, origin)
+      const { pid, workers } = await master().info(never)
+      const [worker = 0] = workers
+      for (const victim of victims) process.kill(victim === 'master' ? pid : worker, 'SIGSTOP')
+      await eventually(() => {
+        if (restarts === 0) haproxy.suspect() // as at each ping: a stop may come a moment after its signal
+        assert.equal(restarts, 1)
+      }, 15_000)
+      assert.equal(await request(port), 'one')
+      assert.notEqual(await workerPid(stats), worker)
+      assert.ok(
+        log.lines.some(({ message }) => message === 'haproxy hangs and is killed'),
+        'the log says so',
+      )
+    }).timeout(20_000)
+  }
+
+  it('ManagedHaproxy leaves a suspected HAProxy alone that answers', async () => {
+    const { haproxy } = manage()
+    await haproxy.start(never)
+    const worker = await workerPid(stats)
+    haproxy.suspect()
+    await consistently(async () => assert.equal(await workerPid(stats), worker), 1_000)
+    assert.equal(restarts, 0)
+  })
+
   it('ManagedHaproxy retries less and less often while HAProxy does not start', async () => {
     const { haproxy, log } = manage({ random: () => 0 })
     await haproxy.start(never)

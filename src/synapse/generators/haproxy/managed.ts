@@ -4,10 +4,11 @@ import { type Backoff, createBackoff } from '../../../core/backoff.ts'
 import { type Clock, pause, sleep } from '../../../core/clock.ts'
 import { messageOf, SmartStackError } from '../../../core/errors.ts'
 import type { Logger } from '../../../core/log.ts'
+import { findHung } from './hung-worker.ts'
 import { createMaster, type Master } from './master.ts'
 import type { MasterInfo } from './observe.ts'
 import type { HaproxyProcess } from './process.ts'
-import { softStop } from './soft-stop.ts'
+import { sendSignal, softStop } from './soft-stop.ts'
 import { workerOf } from './takeover.ts'
 
 /** Cold start of 30,000 servers takes 0.9 s. */
@@ -63,6 +64,8 @@ export class ManagedHaproxy implements HaproxyProcess {
   #running: Running | undefined
   #starting: Promise<void> | undefined
   #supervised = false
+  #suspected = false
+  #reloading = false
   #wake: () => void = () => {}
   #lastEnd: string | undefined
   #lastFailure: string | undefined
@@ -92,11 +95,17 @@ export class ManagedHaproxy implements HaproxyProcess {
     const alive = this.#running
     if (alive === undefined) throw processError('HAProxy is not running')
     const either = AbortSignal.any([signal, alive.death.signal])
-    const info = await this.#master.reload(this.#options.reloadTimeoutMs, either)
-    await this.#worker(info, either)
+    this.#reloading = true
+    try {
+      const info = await this.#master.reload(this.#options.reloadTimeoutMs, either)
+      await this.#worker(info, either)
+    } finally {
+      this.#reloading = false
+    }
   }
 
   suspect(): void {
+    this.#suspected = true
     this.#wake()
   }
 
@@ -118,7 +127,9 @@ export class ManagedHaproxy implements HaproxyProcess {
     while (!signal.aborted) {
       await this.#nextLook(signal)
       if (signal.aborted) break
-      if (this.#supervised && this.#starting === undefined && !(await this.#alive(signal))) await this.#restart(signal)
+      if (!this.#supervised || this.#starting !== undefined) continue
+      await this.#endHungWorker(signal)
+      if (!(await this.#alive(signal))) await this.#restart(signal)
     }
     await this.#end()
   }
@@ -133,6 +144,20 @@ export class ManagedHaproxy implements HaproxyProcess {
     await pause(this.#options.clock, WATCH_MS, woken.signal)
     signal.removeEventListener('abort', wake)
     this.#wake = () => {}
+  }
+
+  /** Kills a suspected worker that hangs; its master ends with it, and HAProxy is started again as after any other death. */
+  async #endHungWorker(signal: AbortSignal): Promise<void> {
+    const { statsSocket, clock, log } = this.#options
+    const running = this.#running
+    const suspected = this.#suspected
+    this.#suspected = false
+    if (!suspected || this.#reloading || running === undefined || statsSocket === undefined) return
+    const search = { statsSocket, master: this.#master, masterPid: running.master, clock }
+    const hung = await findHung(search, signal)
+    if (hung === undefined || this.#reloading || running !== this.#running) return
+    log.error('haproxy hangs and is killed', { pid: Math.abs(hung) })
+    sendSignal(hung, 'SIGKILL')
   }
 
   /** A child's end is known by its exit event; an adopted master is asked. */

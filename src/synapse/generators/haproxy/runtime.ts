@@ -74,9 +74,9 @@ export class WorkerSession {
     return this.#line.open
   }
 
-  /** Whether answers are awaited. */
-  get busy(): boolean {
-    return this.#line.busy
+  /** How long HAProxy has said nothing while an answer is awaited, ms; undefined while none is. */
+  get silentMs(): number | undefined {
+    return this.#line.silentMs
   }
 
   /**
@@ -125,8 +125,8 @@ class CommandLine {
     return this.#ended === undefined
   }
 
-  get busy(): boolean {
-    return this.#inFlight.length > 0
+  get silentMs(): number | undefined {
+    return this.#inFlight.length > 0 ? this.#options.clock.now() - this.#lastProgress : undefined
   }
 
   send(commands: readonly string[], signal: AbortSignal): Promise<readonly string[]> {

@@ -37,7 +37,8 @@ async function within(ms: number, clock: Clock, holds: () => Promise<boolean>): 
   return false
 }
 
-function sendSignal(pid: number, name: NodeJS.Signals): void {
+/** Sends a signal to a process, or with a negative pid to a process group. Harmless when there is none any more. */
+export function sendSignal(pid: number, name: NodeJS.Signals): void {
   try {
     kill(pid, name)
   } catch (error) {

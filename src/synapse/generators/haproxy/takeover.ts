@@ -37,8 +37,8 @@ export async function workerOf(
   })
 }
 
-/** After a failed reload HAProxy 3 lists the serving worker among the old ones. */
-function servingWorkers(info: MasterInfo | undefined): readonly number[] {
+/** The pids of the workers that take connections. After a failed reload HAProxy 3 lists the serving one among the old ones. */
+export function servingWorkers(info: MasterInfo | undefined): readonly number[] {
   if (info === undefined) return []
   return info.workers.length > 0 ? info.workers : info.oldWorkers
 }

@@ -157,13 +157,14 @@ export class WorkerLink {
 
   /**
    * Whether the connected worker still answers and is not being replaced. If not, the connection is closed. One that has
-   * commands to answer is left alone: it has a deadline for them.
+   * commands to answer is not asked more, and keeps its connection until the deadline that it has for them.
    * @returns what is wrong; undefined when nothing is.
    */
   async ping(deadlineMs: number, signal: AbortSignal): Promise<string | undefined> {
     const session = this.#session
     if (session?.open !== true) return `no connection to ${this.address}`
-    if (session.busy) return undefined
+    const { silentMs } = session
+    if (silentMs !== undefined) return silentMs > deadlineMs ? `${this.address} is silent` : undefined
     try {
       const what = `"show info" to HAProxy at ${this.address}`
       const answer = await withDeadline(this.#options.clock, deadlineMs, what, signal, (limited) =>
