@@ -95,7 +95,7 @@ describeOnEachHaproxy('ManagedHaproxy', (binary) => {
     await haproxy.start(never)
     assert.equal(await request(port), 'one')
     assert.equal(haproxy.state().origin, 'started')
-    assert.equal(await haproxy.oldWorkers(never), 0)
+    assert.deepEqual(await haproxy.oldWorkers(never), [])
   })
 
   it('ManagedHaproxy.start() is one start, however often it is called', async () => {
@@ -151,9 +151,9 @@ describeOnEachHaproxy('ManagedHaproxy', (binary) => {
     const slow = request(port, '/?ms=800')
     await eventually(() => assert.equal(backend.hits, 1))
     await haproxy.reload(never)
-    assert.equal(await haproxy.oldWorkers(never), 1)
+    assert.equal((await haproxy.oldWorkers(never)).length, 1)
     assert.equal(await slow, 'one', 'the request in flight ended well')
-    await eventually(async () => assert.equal(await haproxy.oldWorkers(never), 0))
+    await eventually(async () => assert.deepEqual(await haproxy.oldWorkers(never), []))
   })
 
   for (const victim of ['master', 'worker'] as const) {

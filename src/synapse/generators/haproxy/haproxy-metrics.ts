@@ -63,6 +63,10 @@ export function createHaproxyMetrics(metrics: Metrics) {
       'synapse_haproxy_old_workers',
       'Workers that a reload has replaced and that still serve what they had.',
     ),
+    oldestWorker: metrics.gauge(
+      'synapse_haproxy_oldest_worker_seconds',
+      'How long the oldest of them has been seen to go on after it was replaced.',
+    ),
     quarantined: metrics.gauge(
       'synapse_haproxy_quarantined_services',
       'Services that HAProxy does not take as they are: kept as they were, or left out, with the others going on.',

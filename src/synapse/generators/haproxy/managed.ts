@@ -109,9 +109,9 @@ export class ManagedHaproxy implements HaproxyProcess {
     this.#wake()
   }
 
-  async oldWorkers(signal: AbortSignal): Promise<number | undefined> {
-    if (this.#running === undefined) return 0
-    return (await this.#master.info(signal)).oldWorkers.length
+  async oldWorkers(signal: AbortSignal): Promise<readonly number[]> {
+    if (this.#running === undefined) return []
+    return (await this.#master.info(signal)).oldWorkers
   }
 
   state() {

@@ -16,7 +16,7 @@ export interface HaproxyProcess {
   suspect(): void
   /** Keeps HAProxy alive; after an abort stops or leaves it, as configured. */
   run(signal: AbortSignal): Promise<void>
-  /** Workers that a reload has replaced and that still serve what they had; undefined when nobody can tell. */
-  oldWorkers(signal: AbortSignal): Promise<number | undefined>
+  /** Pids of workers that a reload has replaced and that still serve what they had; undefined when nobody can tell. */
+  oldWorkers(signal: AbortSignal): Promise<readonly number[] | undefined>
   state(): Readonly<Record<string, unknown>>
 }

@@ -22,15 +22,19 @@ export interface WatchOptions {
   readonly onLost: () => void
 }
 
+/** Old workers, each with when it was first seen to be one. */
+type OldWorkers = ReadonlyMap<number, number>
+
 /** Notices within a second that a worker is gone, hangs, or was replaced by somebody else. */
 export async function watchWorkers(options: WatchOptions, signal: AbortSignal): Promise<void> {
   const { active, clock, log } = options
+  let old: OldWorkers = new Map()
   for (let tick = 0; !signal.aborted; tick++) {
     await pause(clock, PING_EVERY_MS, signal)
     if (signal.aborted || !active()) continue
     try {
       await ping(options, signal)
-      if (tick % COUNT_OLD_WORKERS_EVERY === 0) await countOldWorkers(options, signal)
+      if (tick % COUNT_OLD_WORKERS_EVERY === 0) old = await lookAtOldWorkers(old, options, signal)
     } catch (error) {
       if (!signal.aborted) log.debug('haproxy is not to be asked now', { reason: messageOf(error) })
     }
@@ -44,6 +48,15 @@ async function ping({ links, metrics, onLost }: WatchOptions, signal: AbortSigna
   if (lost) onLost()
 }
 
-async function countOldWorkers({ process, metrics }: WatchOptions, signal: AbortSignal): Promise<void> {
-  metrics.oldWorkers.set((await process.oldWorkers(signal)) ?? 0)
+async function lookAtOldWorkers(
+  before: OldWorkers,
+  { process, metrics, clock }: WatchOptions,
+  signal: AbortSignal,
+): Promise<OldWorkers> {
+  const pids = (await process.oldWorkers(signal)) ?? []
+  const now = clock.now()
+  const seen = new Map(pids.map((pid) => [pid, before.get(pid) ?? now]))
+  metrics.oldWorkers.set(seen.size)
+  metrics.oldestWorker.set(seen.size === 0 ? 0 : (now - Math.min(...seen.values())) / 1000)
+  return seen
 }
