@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts'
 import type { Metrics } from '../core/metrics.ts'
 import { createCheckRunner } from './check-runner.ts'
-import { type CheckResult, type HealthState, step } from './health.ts'
+import { type CheckResult, type HealthState, outdated, step } from './health.ts'
 import type { CheckConfig } from './model.ts'
 import { type ServiceHealth, serviceHealth } from './service.ts'
 import type { StagedCheck } from './staging.ts'
@@ -72,13 +72,31 @@ export class CheckGroup {
     const { type, intervalMs, timeoutMs, deadlineMs } = config
     const stop = new AbortController()
     const onResult = (result: CheckResult) => this.#onResult(name, check, result)
+    const onOutdated = () => this.#onOutdated(name, check)
     const timing = { intervalMs, timeoutMs, deadlineMs }
-    const runner = createCheckRunner({ name, type, check, service, clock, random, metrics, onResult, ...timing })
+    const runner = createCheckRunner({
+      name,
+      type,
+      check,
+      service,
+      clock,
+      random,
+      metrics,
+      onResult,
+      onOutdated,
+      ...timing,
+    })
     const done = runner
       .run(stop.signal)
       .catch(onBroken)
       .finally(() => check.close?.())
     this.#checks.set(name, { config, check, state: { status: 'unknown' }, stop, done })
+  }
+
+  /** No news of the service, so nobody is told; what the registry says stays, and nothing is registered anew until there is a result. */
+  #onOutdated(name: string, check: StagedCheck['check']): void {
+    const running = this.#checks.get(name)
+    if (running?.check === check) running.state = outdated(running.state)
   }
 
   #onResult(name: string, check: StagedCheck['check'], result: CheckResult): void {

@@ -11,6 +11,11 @@ import type { CheckResult } from './health.ts'
 const FIRST_RUN_WITHIN_MS = 100
 /** So many runs in a row may be thrown away because this process was too slow to see an answer; the next one counts. */
 const MAX_UNFAIR_RUNS = 3
+/**
+ * Being this late means that this process stood still, e.g. was suspended with its machine: a service may have died
+ * meanwhile, and the verdicts from before prove nothing.
+ */
+const STOOD_STILL_MS = 1_000
 const MAX_REASON_LENGTH = 300
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 
@@ -31,6 +36,8 @@ export interface CheckRunnerOptions {
   readonly metrics: Metrics
   /** Gets each verdict. Not called for a run that the stop interrupted. */
   readonly onResult: (result: CheckResult) => void
+  /** The last verdict is out of date, because this process stood still. Default: nobody listens. */
+  readonly onOutdated?: () => void
 }
 
 /**
@@ -39,9 +46,12 @@ export interface CheckRunnerOptions {
  * Does not close the check. Rejects only when `onResult` throws.
  */
 export function createCheckRunner(options: CheckRunnerOptions): Task {
-  const { name, check, intervalMs, timeoutMs, deadlineMs, clock, random, onResult } = options
+  const { name, check, intervalMs, timeoutMs, deadlineMs, clock, random, onResult, onOutdated = () => {} } = options
   const limitMs = Math.min(check.deadlineMs ?? timeoutMs, deadlineMs ?? Number.POSITIVE_INFINITY)
   const metrics = createRunMetrics(options)
+  const noticeStandstill = (due: number) => {
+    if (clock.now() - due > STOOD_STILL_MS) onOutdated()
+  }
 
   /** One verdict, or undefined when stopped. */
   const verdict = async (signal: AbortSignal): Promise<CheckResult | undefined> => {
@@ -55,6 +65,7 @@ export function createCheckRunner(options: CheckRunnerOptions): Task {
         return run.result
       }
       metrics.runs.late.inc()
+      noticeStandstill(started + limitMs)
     }
   }
 
@@ -72,6 +83,7 @@ export function createCheckRunner(options: CheckRunnerOptions): Task {
         due = Math.max(due + stepMs, clock.now())
         stepMs = intervalMs
         await pause(clock, due - clock.now(), signal)
+        noticeStandstill(due)
       }
     },
   }

@@ -1,9 +1,12 @@
 /** The outcome of one run of a check. */
 export type CheckResult = { readonly ok: true } | { readonly ok: false; readonly reason: string }
 
-/** What is known of one check. `unknown` until its first verdict: `successes` or `failures` say what it has in a row so far. */
+/**
+ * What is known of one check. `unknown` until its first verdict, and when the last one is out of date (`wasUp`):
+ * `successes` or `failures` say what it has in a row so far.
+ */
 export type HealthState =
-  | { readonly status: 'unknown'; readonly successes?: number; readonly failures?: number }
+  | { readonly status: 'unknown'; readonly successes?: number; readonly failures?: number; readonly wasUp?: true }
   | { readonly status: 'up'; readonly failures: number }
   | { readonly status: 'down'; readonly successes: number; readonly reason: string }
 
@@ -24,6 +27,7 @@ export function step(state: HealthState, result: CheckResult, thresholds: Thresh
   const { rise, fall } = thresholds
   switch (state.status) {
     case 'unknown':
+      if (state.wasUp) return confirm(state, result, thresholds)
       if (thresholds.firstVerdict === 'full-streak') return firstStreak(state, result, thresholds)
       return result.ok ? { status: 'up', failures: 0 } : { status: 'down', successes: 0, reason: result.reason }
     case 'up': {
@@ -37,6 +41,24 @@ export function step(state: HealthState, result: CheckResult, thresholds: Thresh
       return successes < rise ? { ...state, successes } : { status: 'up', failures: 0 }
     }
   }
+}
+
+/**
+ * What is left of a verdict when nobody has looked for too long. A check that was up has to show that it still is: one
+ * success is enough for that, and as many failures in a row as ever bring it down.
+ */
+export function outdated(state: HealthState): HealthState {
+  return state.status === 'up' ? { status: 'unknown', failures: state.failures, wasUp: true } : state
+}
+
+function confirm(
+  { failures = 0 }: { readonly failures?: number },
+  result: CheckResult,
+  { fall }: Thresholds,
+): HealthState {
+  if (result.ok) return { status: 'up', failures: 0 }
+  if (failures + 1 < fall) return { status: 'unknown', failures: failures + 1, wasUp: true }
+  return { status: 'down', successes: 0, reason: result.reason }
 }
 
 function firstStreak(

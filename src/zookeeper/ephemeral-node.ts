@@ -58,8 +58,8 @@ class EphemeralNode implements OwnNode {
   readonly #claims: NameClaims
   readonly #unsubscribe: () => void
   readonly #attempts = new Set<Attempt>()
-  /** Own znodes to be removed once what is desired holds: path to owner. */
-  readonly #garbage = new Map<string, string | undefined>()
+  /** Own znodes to be removed once what is desired holds, by path. */
+  readonly #garbage = new Map<string, Held>()
   #held: Held | undefined
   /** The path that our watch is set on, and in which session. */
   #watched: { readonly path: string; readonly generation: number } | undefined
@@ -123,7 +123,7 @@ class EphemeralNode implements OwnNode {
 
   async #makePresent(spec: OwnNodeSpec, signal: AbortSignal): Promise<void> {
     for (let pass = 0; pass < MAX_PASSES; pass++) {
-      const held = this.#held ?? (await this.#create(spec, signal))
+      const held = this.#held ?? this.#reclaim(spec) ?? (await this.#create(spec, signal))
       if (held === undefined) continue
       const found = await this.#read(held, signal)
       if (found === undefined) this.#forget(held)
@@ -195,7 +195,7 @@ class EphemeralNode implements OwnNode {
       for (const path of twins) {
         if (this.#claims.holderOf(path) !== undefined) continue
         if (this.#held === undefined && desired !== undefined && samePlace(spec, desired)) this.#adopt(path, spec)
-        else this.#garbage.set(path, this.#ownerOf(spec.mode))
+        else this.#garbage.set(path, { ...attempt, path, owner: this.#ownerOf(spec.mode) })
         this.#log.info('znode of an unanswered create found', { path })
       }
       this.#attempts.delete(attempt)
@@ -204,7 +204,7 @@ class EphemeralNode implements OwnNode {
 
   /** Removes own znodes that are no longer wanted, unless their name belongs to somebody else by now, or to us again. */
   async #sweep(signal: AbortSignal): Promise<void> {
-    for (const [path, owner] of this.#garbage) {
+    for (const [path, { owner }] of this.#garbage) {
       const stat = await this.#session.exists(path, signal)
       const ours = stat !== undefined && stat.ephemeralOwner === owner && this.#claims.holderOf(path) === undefined
       if (ours && (await this.#session.delete(path, signal))) this.#log.info('znode removed', { path })
@@ -223,6 +223,17 @@ class EphemeralNode implements OwnNode {
     return held
   }
 
+  /** Takes back a znode that was to be removed and could not be: what is desired again is there already. */
+  #reclaim(spec: OwnNodeSpec): Held | undefined {
+    for (const held of this.#garbage.values()) {
+      const diedWithSession = held.owner !== undefined && this.#isOfFormerSession(held)
+      if (diedWithSession || !samePlace(held.spec, spec) || this.#claims.holderOf(held.path) !== undefined) continue
+      this.#garbage.delete(held.path)
+      return this.#hold(held)
+    }
+    return undefined
+  }
+
   #forget(held: Held): void {
     this.#held = undefined
     this.#claims.release(held.path, this)
@@ -230,7 +241,7 @@ class EphemeralNode implements OwnNode {
 
   /** Lets go of a znode that is to be removed as soon as what is desired holds; the new comes before the old goes. */
   #retire(held: Held): void {
-    this.#garbage.set(held.path, held.owner)
+    this.#garbage.set(held.path, held)
     this.#forget(held)
     this.#watched = undefined
   }

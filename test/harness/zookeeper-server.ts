@@ -88,9 +88,9 @@ export class ZooKeeperServer {
   async spawn(): Promise<void> {
     if (!existsSync(`${JARS}/zookeeper.jar`))
       throw new Error(`${JARS}/zookeeper.jar is missing: install the package zookeeper (apt-get install zookeeper)`)
-    await mkdir(this.#dataDir, { recursive: true })
+    await mkdir(this.dataDir, { recursive: true })
     const { memberId, javaOptions = [] } = this.#options
-    if (memberId !== undefined) await writeFile(join(this.#dataDir, 'myid'), String(memberId))
+    if (memberId !== undefined) await writeFile(join(this.dataDir, 'myid'), String(memberId))
     const file = join(this.#directory, 'zoo.cfg')
     await writeFile(file, this.#configText())
     const args = [...JAVA_OPTIONS, ...javaOptions, '-cp', CLASS_PATH.join(':'), MAIN_CLASS, file]
@@ -138,7 +138,7 @@ export class ZooKeeperServer {
   /** Starts again on the same port, after a stop if it still runs; `empty` throws the data away first: a lost registry. */
   async restart({ empty = false }: { readonly empty?: boolean } = {}): Promise<void> {
     await this.stop()
-    if (empty) await rm(this.#dataDir, { recursive: true, force: true })
+    if (empty) await rm(this.dataDir, { recursive: true, force: true })
     await this.start()
   }
 
@@ -202,14 +202,15 @@ export class ZooKeeperServer {
     return paths.filter((path) => path.startsWith(`${parent}/`)).sort()
   }
 
-  get #dataDir(): string {
+  /** Where its snapshots and transaction logs are. */
+  get dataDir(): string {
     return this.#options.dataDir ?? join(this.#directory, 'data')
   }
 
   #configText(): string {
     const { tickTime = 500, config = {} } = this.#options
     const settings: Record<string, string | number> = {
-      dataDir: this.#dataDir,
+      dataDir: this.dataDir,
       clientPort: this.port,
       clientPortAddress: '127.0.0.1',
       tickTime,

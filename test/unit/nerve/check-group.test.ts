@@ -55,6 +55,37 @@ describe('CheckGroup', () => {
     assert.deepEqual(told.slice(0, 4), ['a passed, unknown', 'a passed, unknown', 'a passed, up', 'unknown to up'])
   })
 
+  it('has no verdict after it stood still, tells nobody, and has one again with the next result', async () => {
+    let stoodStillMs = 0
+    class StandingClock extends FakeClock {
+      override now(): number {
+        return super.now() + stoodStillMs
+      }
+    }
+    clock = new StandingClock()
+    group = new CheckGroup({
+      ...{ service: 'web', clock, random: () => 0, metrics: createMetrics() },
+      onResult: () => {},
+      onHealth: (before, { status }) => told.push(`${before.status} to ${status}`),
+      onBroken: (error) => assert.fail(String(error)),
+    })
+    let answer = () => {}
+    const slow: Check = { run: () => new Promise((resolve) => (answer = resolve)) }
+    group.replace(staged(['a', { config: { ...config, timeoutMs: 10_000 }, check: slow }]))
+    for (let run = 0; run < 2; run++) {
+      await clock.advance(1)
+      answer()
+      await settle()
+    }
+    assert.equal(group.health().status, 'up')
+    stoodStillMs = 5_000
+    await clock.advance(500)
+    assert.deepEqual([group.health().status, told], ['unknown', ['unknown to up']])
+    answer()
+    await settle()
+    assert.deepEqual([group.health().status, told], ['up', ['unknown to up', 'unknown to up']])
+  })
+
   it('says what all say together, and what of it changed', async () => {
     let healthy = true
     const flaky: Check = {

@@ -267,6 +267,36 @@ describe('createCheckRunner() on a stalled event loop', () => {
     await done
   })
 
+  it('says that the last verdict is out of date when it stood still between two runs, before it runs the check', async () => {
+    const clock = new LateClock()
+    const told: string[] = []
+    const check: Check = {
+      async run() {
+        told.push('run')
+      },
+    }
+    const onOutdated = () => told.push('outdated')
+    const { stop, done } = start({ clock, check, onOutdated })
+    await clock.advance(500)
+    clock.lateMs = 1_500
+    await clock.advance(500) // the pause that is under way
+    await clock.advance(2_000)
+    assert.deepEqual(told, ['run', 'run', 'run', 'outdated', 'run', 'run'])
+    stop.abort()
+    await done
+  })
+
+  it('says so too when it stood still during a run', async () => {
+    const clock = new LateClock()
+    let outdated = 0
+    clock.lateMs = 1_500
+    const { results, stop, done } = start({ clock, check: never, onOutdated: () => (outdated += 1) })
+    await clock.advance(1_600)
+    assert.deepEqual({ outdated, results }, { outdated: 1, results: [] })
+    stop.abort()
+    await done
+  })
+
   it('does not mind a timer that is a little late', async () => {
     const clock = new LateClock()
     clock.lateMs = 20

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { type CheckResult, type HealthState, step } from '../../../src/nerve/health.ts'
+import { type CheckResult, type HealthState, outdated, step } from '../../../src/nerve/health.ts'
 
 const pass: CheckResult = { ok: true }
 const fail: CheckResult = { ok: false, reason: 'refused' }
@@ -60,6 +60,44 @@ describe('step()', () => {
         assert.equal(seen.join(' '), expected)
       })
     }
+  })
+
+  describe('after a verdict that is out of date', () => {
+    const before: Record<string, HealthState> = {
+      up: { status: 'up', failures: 0 },
+      'nearly down': { status: 'up', failures: 1 },
+      down: { status: 'down', successes: 1, reason: 'refused' },
+      unknown: { status: 'unknown', successes: 1 },
+    }
+    const rows = [
+      { from: 'up', results: [], expected: 'unknown' },
+      { from: 'up', results: [pass], expected: 'unknown up' },
+      { from: 'up', results: [fail, fail, fail], expected: 'unknown unknown unknown down' },
+      { from: 'up', results: [fail, fail, pass, fail, fail, fail], expected: 'unknown unknown unknown up up up down' },
+      { from: 'nearly down', results: [fail, fail], expected: 'unknown unknown down' },
+      { from: 'down', results: [pass], expected: 'down up' },
+      { from: 'unknown', results: [fail], expected: 'unknown down' },
+    ]
+    for (const { from, results, expected } of rows) {
+      it(`${from}, then ${results.map(({ ok }) => (ok ? 'pass' : 'fail')).join(' ') || 'nothing'}: ${expected}`, () => {
+        let state = outdated(before[from] ?? assert.fail(from))
+        const seen: string[] = [state.status]
+        for (const result of results) {
+          state = step(state, result, { rise: 2, fall: 3 })
+          seen.push(state.status)
+        }
+        assert.equal(seen.join(' '), expected)
+      })
+    }
+
+    it('one success is enough also where the first verdict takes a full streak', () => {
+      const state = step(outdated({ status: 'up', failures: 0 }), pass, {
+        rise: 3,
+        fall: 2,
+        firstVerdict: 'full-streak',
+      })
+      assert.deepEqual(state, { status: 'up', failures: 0 })
+    })
   })
 
   it('keeps the newest reason while down', () => {

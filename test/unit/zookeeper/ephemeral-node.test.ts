@@ -113,6 +113,23 @@ describe('createOwnNode()', () => {
     assert.deepEqual(names(), ['new_0000000001'])
   })
 
+  for (const mode of ['ephemeral_sequential', 'ephemeral', 'persistent_sequential', 'persistent'] as const) {
+    it(`takes a znode back that it was to remove and could not, with what it shall say now (${mode})`, async () => {
+      const node = create()
+      await node.reconcile(spec({ mode }), signal)
+      const { path } = node
+      session.suspend()
+      await assert.rejects(node.reconcile(undefined, signal), { code: 'CONNECTION_LOSS' })
+      session.resume()
+      session.calls.length = 0
+      await node.reconcile(spec({ mode, data: 'weight 3' }), signal)
+      assert.deepEqual([node.path, names().length, dataOf(path)], [path, 1, 'weight 3'])
+      assert.ok(!session.calls.some((call) => /^(create|delete) .*i-abc_/.test(call)), session.calls.join())
+      await node.reconcile(undefined, signal)
+      assert.deepEqual(names(), [], 'and removes it when it is to')
+    })
+  }
+
   it('makes a znode anew whose protection is to change', async () => {
     const node = create()
     for (const mode of ['ephemeral', 'ephemeral_sequential'] as const) {
