@@ -132,12 +132,18 @@ export class Registrar {
     const { requeueAfterMs = this.#resyncMs() } = await this.#reporter.reconcile(registration, signal)
     this.#onReported(registration)
     for (const reporter of [...this.#retiring]) {
-      await reporter.reconcile(ABSENT, signal)
+      if (!this.#hasTaken(reporter)) await reporter.reconcile(ABSENT, signal)
       this.#retiring = this.#retiring.filter((other) => other !== reporter)
       await this.#close(reporter)
     }
     if (this.#isLeaving) this.#stop.abort()
     return { requeueAfterMs: Math.min(requeueAfterMs, retryInMs ?? requeueAfterMs) }
+  }
+
+  /** Whether what a reporter of an earlier configuration registered is now in the hands of the current one, by another session. */
+  #hasTaken(former: Reporter): boolean {
+    const held = former.holds?.()
+    return held !== undefined && held === this.#reporter.holds?.()
   }
 
   /** A fleet that a restarted registry set in step falls out of step again. */

@@ -188,15 +188,20 @@ export class Client {
   }
 
   /** Returns the path with the sequence number, if any. */
-  create(path: string, data: Buffer, { mode, restrict }: CreateOptions, signal: AbortSignal): Promise<string> {
+  create(path: string, data: Buffer, { mode, restrict, replace }: CreateOptions, signal: AbortSignal): Promise<string> {
     if (restrict === true && this.#options.digest === undefined) {
       return Promise.reject(badArguments('create', path, 'a restricted node needs digest credentials'))
     }
     const acl = restrict === true ? READ_ONLY_FOR_OTHERS : OPEN_TO_ALL
+    const flags = MODE[mode]
+    const [type, record] =
+      replace === true
+        ? [jute.OP_CODES.MULTI, replacement(path, data, acl, flags)]
+        : [jute.OP_CODES.CREATE, new jute.protocol.CreateRequest(path, data, acl, flags)]
     return this.#request({
       operation: { name: 'create', path, signal },
-      type: jute.OP_CODES.CREATE,
-      record: new jute.protocol.CreateRequest(path, data, acl, MODE[mode]),
+      type,
+      record,
       dataBytes: data.length,
       decode: (payload) => payload?.path ?? path,
     })
@@ -231,9 +236,10 @@ export class Client {
     return this.#operations.run<T>(operation, ({ succeed, fail }) => {
       const request = new jute.Request(new jute.protocol.RequestHeader(0, type), record)
       this.#connection.queue(request, (error, response) => {
-        if (error === null) succeed(() => decode(response?.payload ?? null))
-        else if (error.code === NO_NODE && ifMissing !== undefined) succeed(ifMissing)
-        else fail(error.code)
+        const code = error?.code ?? failedPart(response?.payload ?? null)
+        if (code === undefined) succeed(() => decode(response?.payload ?? null))
+        else if (code === NO_NODE && ifMissing !== undefined) succeed(ifMissing)
+        else fail(code)
       })
     })
   }
@@ -249,6 +255,20 @@ export class Client {
       }
     }
   }
+}
+
+/** The transaction that removes the node of this name and makes another, whatever the version of the old one. */
+function replacement(path: string, data: Buffer, acl: readonly JuteRecord[], mode: number): JuteRecord {
+  const acls = acl.map((record) => ({ toRecord: () => record }))
+  return new jute.TransactionRequest([
+    { type: jute.OP_CODES.DELETE, path, version: ANY_VERSION },
+    { type: jute.OP_CODES.CREATE, path, data, acls, mode },
+  ])
+}
+
+/** Why a transaction failed, by the first of its parts that did. */
+function failedPart(payload: ResponsePayload | null): number | undefined {
+  return payload?.results?.find(({ err = 0 }) => err !== 0)?.err
 }
 
 function badArguments(name: OperationName, path: string, problem: string): ZooKeeperError {

@@ -61,6 +61,7 @@ class EphemeralNode implements OwnNode {
   /** Own znodes to be removed once what is desired holds, by path. */
   readonly #garbage = new Map<string, Held>()
   #held: Held | undefined
+  #czxid: string | undefined
   /** The path that our watch is set on, and in which session. */
   #watched: { readonly path: string; readonly generation: number } | undefined
   /** A name that somebody else took from us in this session. Whoever came last keeps it, or both would fight for ever. */
@@ -89,6 +90,10 @@ class EphemeralNode implements OwnNode {
     if (held === undefined) return undefined
     const gone = held.owner !== undefined && (this.#session.state.status === 'lost' || this.#isOfFormerSession(held))
     return gone ? undefined : held.path
+  }
+
+  get identity(): string | undefined {
+    return this.path === undefined || this.#czxid === undefined ? undefined : `${this.path} ${this.#czxid}`
   }
 
   async reconcile(desired: OwnNodeSpec | undefined, signal: AbortSignal): Promise<void> {
@@ -134,7 +139,7 @@ class EphemeralNode implements OwnNode {
   }
 
   /** Creates the znode; undefined when it has to be tried again. */
-  async #create(spec: OwnNodeSpec, signal: AbortSignal): Promise<Held | undefined> {
+  async #create(spec: OwnNodeSpec, signal: AbortSignal, replace = false): Promise<Held | undefined> {
     const path = pathOf(spec)
     const { mode, restrict = false } = spec
     // Known not to be sent, so nobody need look for its twin afterwards.
@@ -144,7 +149,9 @@ class EphemeralNode implements OwnNode {
     const owner = this.#ownerOf(mode)
     this.#attempts.add(attempt)
     try {
-      const created = await this.#quietly(() => this.#session.create(path, spec.data, { mode, restrict }, signal))
+      const created = await this.#quietly(() =>
+        this.#session.create(path, spec.data, { mode, restrict, replace }, signal),
+      )
       this.#attempts.delete(attempt)
       this.#log.info('znode created', { path: created })
       return this.#hold({ ...attempt, path: created, owner })
@@ -165,8 +172,7 @@ class EphemeralNode implements OwnNode {
     if (stat.ephemeralOwner === this.#ownerOf(spec.mode) && !this.#garbage.has(path)) return this.#adopt(path, spec)
     this.#log.warn('znode of our name replaced', { path, owner: stat.ephemeralOwner ?? 'none' })
     this.#watched = undefined
-    await this.#session.delete(path, signal)
-    return undefined
+    return this.#create(spec, signal, true)
   }
 
   /** The data of our znode, under watch; undefined when it does not exist. */
@@ -175,7 +181,10 @@ class EphemeralNode implements OwnNode {
       this.#watching(held.path, (watch) => this.#session.getData(held.path, signal, watch)),
     )
     if (node === undefined) return undefined
-    if (node.stat.ephemeralOwner === held.owner && this.#claims.holderOf(held.path) === this) return node.data
+    if (node.stat.ephemeralOwner === held.owner && this.#claims.holderOf(held.path) === this) {
+      this.#czxid = node.stat.czxid
+      return node.data
+    }
     this.#forget(held)
     this.#taken = { path: held.path, generation: this.#session.generation }
     throw this.#takenError(held.path, node.stat)
@@ -219,6 +228,7 @@ class EphemeralNode implements OwnNode {
 
   #hold(held: Held): Held {
     this.#held = held
+    this.#czxid = undefined
     this.#claims.take(held.path, this)
     return held
   }

@@ -38,6 +38,18 @@ declare module 'node-zookeeper-client/lib/jute/index.js' {
     readonly data?: Buffer
     readonly children?: readonly string[]
     readonly stat?: StatRecord
+    /** Of a transaction: one per part. `err` is 0, or why this part, or one before it, failed. */
+    readonly results?: readonly { readonly type: number; readonly err?: number }[]
+  }
+
+  /** A part of a transaction. */
+  interface TransactionOp {
+    readonly type: number
+    readonly path: string
+    readonly version?: number
+    readonly data?: Buffer
+    readonly acls?: readonly { toRecord(): JuteRecord }[]
+    readonly mode?: number
   }
 
   interface Response {
@@ -69,8 +81,10 @@ declare module 'node-zookeeper-client/lib/jute/index.js' {
       readonly AUTH: number
       readonly SET_WATCHES: number
       readonly CLOSE_SESSION: number
+      readonly MULTI: number
     }
     readonly Request: typeof Request
+    readonly TransactionRequest: new (ops: readonly TransactionOp[]) => JuteRecord
     readonly data: {
       readonly ACL: new (perms: number, id: JuteRecord) => JuteRecord
       readonly Id: new (scheme: string, id: string) => JuteRecord

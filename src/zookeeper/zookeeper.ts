@@ -46,6 +46,11 @@ export interface CreateOptions {
   readonly mode: CreateMode
   /** Only the session's own digest identity may change the node; all may read. Default false: open to all, as Airbnb's. */
   readonly restrict?: boolean
+  /**
+   * Take the place of the node of this name: it goes and ours comes in one transaction, so nobody sees a moment without.
+   * NO_NODE when there is none. Not for sequential nodes, which have a name of their own. Default false.
+   */
+  readonly replace?: boolean
 }
 
 /** A change that a watch saw. Watches fire once. A lost connection fires none: listen to the session's state for that. */
@@ -138,6 +143,11 @@ export interface OwnNode {
   reconcile(desired: OwnNodeSpec | undefined, signal: AbortSignal): Promise<void>
   /** The full path while the node is known to exist. */
   readonly path: string | undefined
+  /**
+   * Tells this znode from any other of its path, also from one that was made there later; two that keep the same znode, over
+   * different sessions, have the same. undefined until it was read.
+   */
+  readonly identity: string | undefined
   close(): void
 }
 

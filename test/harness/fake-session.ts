@@ -219,10 +219,11 @@ export class FakeSession implements Session {
     })
   }
 
-  create(path: string, data: Buffer, { mode, restrict }: CreateOptions, signal: AbortSignal): Promise<string> {
+  create(path: string, data: Buffer, { mode, restrict, replace }: CreateOptions, signal: AbortSignal): Promise<string> {
     return this.#run('create', path, signal, () => {
       const parent = this.#find(parentOf(path))
       const full = mode.endsWith('sequential') ? path + String(parent.sequence++).padStart(10, '0') : path
+      if (replace && !this.#zookeeper.remove(full)) throw new ZooKeeperError('NO_NODE', `no ${full}`, full)
       if (this.#zookeeper.nodes.has(full)) throw new ZooKeeperError('NODE_EXISTS', `${full} exists`, full)
       this.#zookeeper.add(full, data, mode.startsWith('ephemeral') ? this.id : undefined, restrict)
       return full

@@ -8,6 +8,7 @@ import { eventually } from '../harness/eventually.ts'
 import { createFaultProxy } from '../harness/fault-proxy.ts'
 import { freePort } from '../harness/ports.ts'
 import { createTestPool, type TestPool } from '../harness/test-pool.ts'
+import { readHistory } from '../harness/znode-history.ts'
 import { startZooKeeper, type ZooKeeperServer } from '../harness/zookeeper-server.ts'
 
 const { signal } = new AbortController()
@@ -67,6 +68,27 @@ describe('ZooKeeper session', function () {
       const { children, stat } = await session.getChildren('/kinds', signal)
       assert.deepEqual([...children].map((name) => `/kinds/${name}`).sort(), [path, kept].sort())
       assert.equal(stat.numChildren, 2)
+    })
+
+    it('create() with replace puts a node in the place of another, and no reader sees a moment without', async () => {
+      const [one, two] = [await connect(), await connect()]
+      const create = (session: Session, replace: boolean) =>
+        session.create('/taken', DATA, { mode: 'ephemeral', replace }, signal)
+      await assert.rejects(create(two, true), { code: 'NO_NODE' })
+      await create(one, false)
+      await assert.rejects(create(two, false), { code: 'NODE_EXISTS' })
+      const { lastZxid } = await readHistory(server)
+      assert.equal(await create(two, true), '/taken')
+      assert.equal((await two.exists('/taken', signal))?.ephemeralOwner, two.state.sessionId)
+      const changes = (await readHistory(server)).since(lastZxid)
+      assert.deepEqual(
+        changes.map(({ kind, zxid }) => `${kind} ${zxid}`),
+        ['deleted', 'created'].map((kind) => `${kind} ${changes[0]?.zxid}`),
+      )
+      await two.create('/taken-parent', NO_DATA, { mode: 'persistent' }, signal)
+      await two.create('/taken-parent/child', NO_DATA, { mode: 'persistent' }, signal)
+      const withChild = two.create('/taken-parent', DATA, { mode: 'ephemeral', replace: true }, signal)
+      await assert.rejects(withChild, { code: 'NOT_EMPTY', message: /create \/taken-parent/ })
     })
 
     it("state and stat tell the session's id as the server's own commands do", async () => {

@@ -43,6 +43,11 @@ export interface Reporter {
   reconcile(desired: Registration, signal: AbortSignal): Promise<ReconcileResult>
   /** Whether the registry can be asked and holds what it should, as far as is known without asking. Default: it does. */
   isWell?(): boolean
+  /**
+   * What it keeps in the registry, so that it can be told from anything else there: two reporters that keep the same thing,
+   * over different connections, say the same. undefined: nothing is known to be there. Default: never known.
+   */
+  holds?(): string | undefined
   /** What the status page shows, e.g. the path of the znode. */
   state(): Readonly<Record<string, unknown>>
   /**

@@ -94,6 +94,7 @@ function createZookeeperReporter(context: ReporterContext, config: Options): Rep
       return { requeueAfterMs: config.refresh_interval, ...result }
     },
     isWell: () => session.state.status === 'connected' && (node.path !== undefined || settled),
+    holds: () => node.identity,
     state: () => ({ type: 'zookeeper', path: node.path ?? null, session: session.state }),
     async close({ keep } = { keep: false }) {
       cancelLook()

@@ -18,6 +18,7 @@ describe('Registrar', () => {
   let reports: string[]
   let failing: Set<string>
   let requeueAfterMs: number | undefined
+  let held: string | undefined
 
   const fake = defineReporter({
     type: 'fake',
@@ -29,6 +30,7 @@ describe('Registrar', () => {
         events.push(`${place} ${kind}`)
         return requeueAfterMs === undefined ? {} : { requeueAfterMs }
       },
+      holds: () => held,
       state: () => ({ path: place }),
       close: async () => {
         events.push(`${place} closed`)
@@ -44,6 +46,7 @@ describe('Registrar', () => {
     reports = []
     failing = new Set()
     requeueAfterMs = undefined
+    held = undefined
   })
 
   const create = (place = 'a', random = 0) =>
@@ -152,5 +155,15 @@ describe('Registrar', () => {
     await end(registrar)
     await settle()
     assert.deepEqual(events.slice(4), ['b absent', 'b closed'])
+  })
+
+  it('replace() does not remove what the new one keeps by another connection: it is the same thing', async () => {
+    const registrar = create()
+    held = '/web/i-1_ 0x7'
+    await clock.advance(30)
+    registrar.replace(config('b'))
+    await clock.advance(100)
+    assert.deepEqual(events, ['a present', 'b present', 'a closed'])
+    await end(registrar)
   })
 })

@@ -298,8 +298,59 @@ describe('createOwnNode()', () => {
       await node.reconcile(spec({ mode: 'ephemeral' }), signal)
       assert.deepEqual(pathsAndData(), ['i-abc_ payload'])
       assert.equal(zookeeper.nodes.get('/services/web/i-abc_')?.owner, session.id)
+      assert.deepEqual(
+        session.calls.filter((call) => call.startsWith('delete')),
+        [],
+        'in one step: there is no moment without it',
+      )
     })
   }
+
+  it('makes the name anew when the znode that it was to replace has gone meanwhile', async () => {
+    zookeeper.put('/services')
+    zookeeper.put('/services/web')
+    zookeeper.put('/services/web/i-abc_', 'old', '0xdead')
+    session.fail('create', 'NODE_EXISTS')
+    session.fail('create', 'NO_NODE') // it went between our look and our transaction
+    await create().reconcile(spec({ mode: 'ephemeral' }), signal)
+    assert.equal(zookeeper.nodes.get('/services/web/i-abc_')?.owner, session.id)
+  })
+
+  it('finds the znode of a replacement that was not answered', async () => {
+    zookeeper.put('/services')
+    zookeeper.put('/services/web')
+    zookeeper.put('/services/web/i-abc_', 'old', '0xdead')
+    const node = create()
+    await assert.rejects(
+      (async () => {
+        session.fail('create', 'NODE_EXISTS')
+        session.fail('create', 'CONNECTION_LOSS', true)
+        await node.reconcile(spec({ mode: 'ephemeral' }), signal)
+      })(),
+      { code: 'CONNECTION_LOSS' },
+    )
+    assert.equal(zookeeper.nodes.get('/services/web/i-abc_')?.owner, session.id)
+    await node.reconcile(spec({ mode: 'ephemeral' }), signal)
+    assert.deepEqual(
+      [node.path, session.calls.filter((call) => call === 'create /services/web/i-abc_').length],
+      ['/services/web/i-abc_', 2],
+    )
+  })
+
+  it('has the same identity as another that keeps the same znode, and a new one with a new znode', async () => {
+    const [node, other] = [create(), create(new FakeSession(zookeeper))]
+    assert.equal(node.identity, undefined)
+    await node.reconcile(spec({ mode: 'persistent' }), signal)
+    await other.reconcile(spec({ mode: 'persistent' }), signal)
+    const before = node.identity
+    assert.ok(before !== undefined)
+    assert.equal(other.identity, before)
+    zookeeper.remove('/services/web/i-abc_')
+    await node.reconcile(spec({ mode: 'persistent' }), signal)
+    assert.notEqual(node.identity, before)
+    await node.reconcile(undefined, signal)
+    assert.equal(node.identity, undefined)
+  })
 
   it('does not fight for a name that a live rival took: it says so and waits until the name is free', async () => {
     const node = create()
