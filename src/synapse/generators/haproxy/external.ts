@@ -43,17 +43,21 @@ export class ExternalHaproxy implements HaproxyProcess {
   async start(signal: AbortSignal): Promise<void> {
     if ((await this.#silent(signal)) === undefined) return
     await this.#options.beforeStart(signal)
-    await this.reload(signal)
+    await this.#runCommand([], signal) // whoever answers already need not be replaced
     const silent = await this.#silent(signal)
     if (silent !== undefined) throw new SmartStackError('HAPROXY_PROCESS', silent, { retryable: true })
   }
 
   /** Runs the command and waits until other workers answer than before. */
   async reload(signal: AbortSignal): Promise<void> {
+    if (this.#options.reloadCommand !== undefined) await this.#runCommand(await this.#workers(signal), signal)
+  }
+
+  /** Runs the command and waits until a worker answers on every socket, and not the one that did `before`. */
+  async #runCommand(before: readonly (number | undefined)[], signal: AbortSignal): Promise<void> {
     const { reloadCommand, reloadTimeoutMs: deadlineMs, clock } = this.#options
     if (reloadCommand === undefined) return
     const started = clock.now()
-    const before = await this.#workers(signal)
     const { status, output } = await runCommand(reloadCommand, { clock, deadlineMs }, signal)
     if (status !== 0) {
       const words = output.trim() === '' ? 'it said nothing' : output.trim()
@@ -62,7 +66,6 @@ export class ExternalHaproxy implements HaproxyProcess {
     await this.#takeover(before, started + deadlineMs, signal)
   }
 
-  /** Waits until another worker answers on every socket. */
   async #takeover(before: readonly (number | undefined)[], end: number, signal: AbortSignal): Promise<void> {
     const { statsSockets, clock } = this.#options
     const silentUntil = clock.now() + SILENCE_MS
@@ -107,10 +110,12 @@ export class ExternalHaproxy implements HaproxyProcess {
 
   async #suspicion(signal: AbortSignal): Promise<void> {
     if (!this.#suspected) {
+      const woken = new AbortController()
       await new Promise<void>((resolve) => {
         this.#wake = resolve
-        signal.addEventListener('abort', () => resolve(), { once: true })
+        signal.addEventListener('abort', () => resolve(), { once: true, signal: woken.signal })
       })
+      woken.abort()
     }
     this.#suspected = false
   }

@@ -20,6 +20,12 @@ export function socketPaths(options: HaproxyOptions): readonly string[] {
   return isManaged(options) ? [`${options.run_directory}/haproxy.sock`] : []
 }
 
+/** Several sockets belong to several processes: in a file that they share, each would take the sockets of the others. */
+function ownSocketPaths(options: HaproxyOptions): readonly string[] {
+  const paths = socketPaths(options)
+  return isManaged(options) || paths.length === 1 ? paths : []
+}
+
 /** The lines of `global`: the user's, and what synapse's driver needs where they do not have it. */
 export function globalLines(options: HaproxyOptions): readonly string[] {
   const managed = isManaged(options)
@@ -29,7 +35,7 @@ export function globalLines(options: HaproxyOptions): readonly string[] {
   const lines = [...own]
   if (managed && !has('maxconn') && !has('fd-hard-limit') && !has('ulimit-n')) lines.push(FILE_LIMIT)
   if (options.do_socket || managed) {
-    const missing = socketPaths(options).filter((path) => !has('stats', 'socket', path))
+    const missing = ownSocketPaths(options).filter((path) => !has('stats', 'socket', path))
     lines.push(...missing.map((path) => `stats socket ${path} mode 600 level admin expose-fd listeners`))
     // One idle connection of synapse stays open; HAProxy's own default would close it after 10 seconds.
     if (missing.length > 0 && !has('stats', 'timeout')) lines.push('stats timeout 1h')

@@ -160,7 +160,11 @@ export class WorkerReconciler {
   }
 
   #structureReasons({ structure, backends }: Target): readonly string[] {
-    return this.link.structure === structure ? [] : structureReasons(this.link.structure, structure, backends)
+    if (this.link.structure === structure) return []
+    const reasons = structureReasons(this.link.structure, structure, backends)
+    if (this.link.structure !== undefined) return reasons
+    const missing = [...backends.values()].filter((backend) => !this.#exists(backend))
+    return [...reasons, ...missing.map(({ service }) => `service ${service} has no backend in it`)]
   }
 
   #againMs(): number {
