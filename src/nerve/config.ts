@@ -49,14 +49,18 @@ const reporterRegistry = new Registry<ReporterType>('reporter type', reporterTyp
 const HOST_EXPECTED = 'expected a host name or address'
 const host = z.string(HOST_EXPECTED).regex(/^[^\s/]+$/, HOST_EXPECTED)
 
+/** Airbnb's nerve makes numbers of these keys itself, so old files may have quotes around them. */
+const quoted = <Schema extends z.ZodType>(schema: Schema) =>
+  z.preprocess((value) => (typeof value === 'string' && /^\d+(?:\.\d+)?$/.test(value) ? Number(value) : value), schema)
+
 const checkKeys = {
   name: text.optional().describe('Name in logs and metrics. Default: made of service, type, host and port.'),
   host: host.optional().describe('Where to check. Default: the host of the service.'),
   port: port.optional().describe('Where to check. Default: the port of the service.'),
   interval: durationMs.optional().describe("Wait between two runs. Default: the service's check_interval."),
-  timeout: positiveDurationMs.prefault(0.1).describe('Longest time a run may take. Default: 0.1 seconds.'),
-  rise: count(1).default(1).describe('Successes in a row that make a failed check pass. Default: 1.'),
-  fall: count(1).default(1).describe('Failures in a row that make a passing check fail. Default: 1.'),
+  timeout: quoted(positiveDurationMs).prefault(0.1).describe('Longest time a run may take. Default: 0.1 seconds.'),
+  rise: quoted(count(1)).prefault(1).describe('Successes in a row that make a failed check pass. Default: 1.'),
+  fall: quoted(count(1)).prefault(1).describe('Failures in a row that make a passing check fail. Default: 1.'),
   module: text.optional().describe('Ruby library of a check type. Accepted, not needed.'),
 }
 

@@ -9,19 +9,21 @@ const EVERY_MS = 1_000
 /**
  * Sets the modification time of a file every second, so that a supervisor sees that nerve turns (Airbnb's
  * `heartbeat_path`). Creates the file. A failure is said once and tried again.
+ * @param path asked each time, so that an edit takes effect; undefined: no file.
  */
-export function createHeartbeatTask(path: string, clock: Clock, log: Logger): Task {
+export function createHeartbeatTask(path: () => string | undefined, clock: Clock, log: Logger): Task {
   return {
     name: 'heartbeat',
     async run(signal) {
-      let failed = false
+      let failed: string | undefined
       while (!signal.aborted) {
+        const file = path()
         try {
-          await touch(path, clock.wallTime() / 1000)
-          failed = false
+          if (file !== undefined) await touch(file, clock.wallTime() / 1000)
+          failed = undefined
         } catch (error) {
-          if (!failed) log.warn('cannot touch heartbeat_path', { path, reason: messageOf(error) })
-          failed = true
+          if (failed !== file) log.warn('cannot touch heartbeat_path', { path: file, reason: messageOf(error) })
+          failed = file
         }
         await pause(clock, EVERY_MS, signal)
       }

@@ -55,10 +55,10 @@ async function start(initial: NerveConfig, context: DaemonContext): Promise<Daem
     sessions: sessions.state(),
   })
   const onPing = (service: string, ok: boolean) => onEvent({ kind: 'ping', service, ok })
-  const heartbeat = initial.heartbeatPath === undefined ? [] : [createHeartbeatTask(initial.heartbeatPath, clock, log)]
+  const heartbeat = createHeartbeatTask(() => config.heartbeatPath, clock, log)
   const routes = apiRoutes(version, () => supervisor.services())
   return {
-    tasks: [createPingTask(clock, () => supervisor.pings(), onPing), ...heartbeat],
+    tasks: [createPingTask(clock, () => supervisor.pings(), onPing), heartbeat],
     async apply(edited) {
       await supervisor.apply(edited)
       config = edited

@@ -412,6 +412,18 @@ describe('loadNerveConfig() and reporters', () => {
       assert.deepEqual(await problemsOf(withReporters(list)), [expected]))
   }
 
+  it('timeout, rise and fall may be in quotes, as for Airbnb', async () => {
+    const checks = "checks: [{type: tcp, timeout: '0.5', rise: '3', fall: '2', port: '81'}, {type: tcp}]"
+    const { config } = await load(good.replace(/checks:.*/s, checks))
+    const [quoted, plain] = config.services[0]?.checks ?? []
+    assert.deepEqual([quoted?.timeoutMs, quoted?.rise, quoted?.fall, quoted?.port], [500, 3, 2, 81])
+    assert.deepEqual([plain?.timeoutMs, plain?.rise, plain?.fall, plain?.port], [100, 1, 1, 3000])
+    assert.deepEqual(await problemsOf(good.replace('timeout: 0.2', "timeout: '0'\n        rise: '0'")), [
+      'nerve.yaml:11:18 services.web.checks[0].timeout: found "0", expected a duration longer than 0',
+      'nerve.yaml:12:15 services.web.checks[0].rise: found "0", expected at least 1',
+    ])
+  })
+
   it('rate_limiting without numbers is no limit, and a shadow', async () => {
     const limits = good.replace('    checks:', '    rate_limiting: {average_rate: null, max_burst: }\n    checks:')
     const { averageRate, maxBurst, shadowMode } = (await onlyService(limits)).rateLimiting ?? {}
