@@ -8,7 +8,7 @@ import { installPrerequisites } from './prerequisites.mjs'
 import { root, runTool } from './run.mjs'
 
 /** In the order in which they run: what fails fast comes first. */
-const levels = ['checks', 'unit', 'scenarios', 'integration', 'e2e', 'fault']
+const levels = ['checks', 'unit', 'scenarios', 'integration', 'conformance', 'e2e', 'fault']
 
 /** Levels that need neither servers nor the built programs. */
 const light = new Set(['checks', 'unit', 'scenarios'])
