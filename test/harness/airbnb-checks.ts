@@ -18,6 +18,11 @@ export class CheckedServices {
     this.#statsd = statsd
   }
 
+  /** Every StatsD datagram so far of metrics whose names start with `name`. */
+  datagrams(name: string): readonly string[] {
+    return this.#statsd.datagrams.filter((datagram) => datagram.startsWith(name))
+  }
+
   /** Every verdict of a service so far, in order, of one check if `check` names it. */
   trace(service: string, check?: string): Trace {
     const pattern = /service_check:1\|c\|#check_result:(up|down),service_name:([^,]+),check_name:(.*)$/
