@@ -79,9 +79,10 @@ export class Registrar {
     return this.#lastError
   }
 
-  /** Whether the registry can be asked, and holds what it should. */
-  get isWell(): boolean {
-    return this.#lastError === undefined && (this.#reporter.isWell?.() ?? true)
+  /** Whether the registry can be asked, and holds what it should; undefined while it is being connected to for the first time. */
+  get isWell(): boolean | undefined {
+    if (this.#lastError !== undefined) return false
+    return this.#reporter.isWell === undefined ? true : this.#reporter.isWell()
   }
 
   /** What is wanted has changed. */

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../core/clock.ts'
 import type { Logger } from '../core/log.ts'
 import type { Metrics } from '../core/metrics.ts'
+import type { Ping } from '../core/pings.ts'
 import type { Registry } from '../core/registry.ts'
 import { observePool } from '../zookeeper/observed-pool.ts'
 import type { SessionPool } from '../zookeeper/zookeeper.ts'
@@ -147,10 +148,15 @@ export class ServiceRunner {
     }
   }
 
-  /** Whether every registry can be asked and holds what it should, and how often Airbnb's nerve would look. */
-  ping() {
+  /**
+   * Whether every registry can be asked and holds what it should, and how often Airbnb's nerve would look. undefined while
+   * one is being connected to for the first time, which Airbnb's nerve waits for.
+   */
+  ping(): Ping | undefined {
     const { name, checkIntervalMs } = this.#config
-    return { service: name, ok: this.#registrars.every(({ isWell }) => isWell), everyMs: checkIntervalMs }
+    const well = this.#registrars.map(({ isWell }) => isWell)
+    if (well.includes(undefined) && !well.includes(false)) return undefined
+    return { service: name, ok: !well.includes(false), everyMs: checkIntervalMs }
   }
 
   #onChange(): void {

@@ -83,7 +83,7 @@ export class Supervisor {
   /** How each service and its registries are, as Airbnb's nerve looks at them. */
   pings() {
     const running = [...this.#services.values()].filter(({ stop }) => !stop.signal.aborted)
-    return running.map(({ runner }) => runner.ping())
+    return running.flatMap(({ runner }) => runner.ping() ?? [])
   }
 
   #start(name: string, runner: ServiceRunner): void {

@@ -191,8 +191,20 @@ export class FakeSession implements Session {
     return () => this.#listeners.delete(listener)
   }
 
-  async connected(): Promise<void> {
-    if (this.state.status !== 'connected') throw new Error('the fake does not wait')
+  async connected(signal: AbortSignal): Promise<void> {
+    if (this.state.status === 'connected') return
+    await new Promise<void>((resolve, reject) => {
+      const unsubscribe = this.subscribe(({ status }) => {
+        if (status !== 'connected') return
+        unsubscribe()
+        resolve()
+      })
+      const onAbort = () => {
+        unsubscribe()
+        reject(signal.reason)
+      }
+      signal.addEventListener('abort', onAbort, { once: true })
+    })
   }
 
   exists(path: string, signal: AbortSignal, watch?: Watch): Promise<Stat | undefined> {

@@ -41,8 +41,11 @@ export interface Reporter {
    * twice at once. The result may ask for another call, e.g. to renew a registration before its time to live ends.
    */
   reconcile(desired: Registration, signal: AbortSignal): Promise<ReconcileResult>
-  /** Whether the registry can be asked and holds what it should, as far as is known without asking. Default: it does. */
-  isWell?(): boolean
+  /**
+   * Whether the registry can be asked and holds what it should, as far as is known without asking; undefined while it is
+   * being connected to for the first time. Default: it does.
+   */
+  isWell?(): boolean | undefined
   /**
    * What it keeps in the registry, so that it can be told from anything else there: two reporters that keep the same thing,
    * over different connections, say the same. undefined: nothing is known to be there. Default: never known.

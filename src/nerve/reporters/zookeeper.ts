@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { type Clock, withDeadline } from '../../core/clock.ts'
 import { count, positiveDurationMs } from '../../core/config/schema.ts'
 import type { ReconcileResult } from '../../core/reconcile-loop.ts'
 import { encodePayload } from '../../core/service-instance.ts'
@@ -53,6 +54,11 @@ type Options = z.output<typeof options>
  * looks are spread over this time.
  */
 const RESUME_SPREAD_MS = 5_000
+/**
+ * The first report waits so long for the first connection, so that a start is no failure to report. Airbnb's nerve waits
+ * 5 s (reference airbnb.md 2.8), but holds up all other services meanwhile.
+ */
+const FIRST_CONNECTION_MS = 2_000
 
 /** Registers the service as a znode, by default an ephemeral sequential one: Airbnb's layout (reference airbnb.md 2.8). */
 export const zookeeper = defineReporter({
@@ -75,6 +81,9 @@ function createZookeeperReporter(context: ReporterContext, config: Options): Rep
   let cancelLook = () => {}
   /** Whether the last reconcile got everything done: nothing waits for the registry then. */
   let settled = false
+  /** Whether the last reconcile that got everything done left a znode behind. */
+  let registered = false
+  const connecting = createFirstConnection(session, clock)
   const onResumed = () => {
     cancelLook()
     if (settled) cancelLook = clock.after(random() * RESUME_SPREAD_MS, onDisturbed)
@@ -88,18 +97,42 @@ function createZookeeperReporter(context: ReporterContext, config: Options): Rep
       cancelLook()
       settled = false
       const spec = nodeSpec(desired, config, service, guid)
+      if (spec !== undefined) await connecting.wait(signal)
       await node.reconcile(spec, signal)
       const result = spec === undefined || node.path === undefined ? {} : await renew(node.path, spec.data, signal)
       settled = true
+      registered = spec !== undefined
       return { requeueAfterMs: config.refresh_interval, ...result }
     },
-    isWell: () => session.state.status === 'connected' && (node.path !== undefined || settled),
+    isWell() {
+      if (connecting.isUnderWay()) return undefined
+      return session.state.status === 'connected' && (!registered || node.path !== undefined)
+    },
     holds: () => node.identity,
     state: () => ({ type: 'zookeeper', path: node.path ?? null, session: session.state }),
     async close({ keep } = { keep: false }) {
       cancelLook()
       node.close()
       await session.release({ keep })
+    },
+  }
+}
+
+/** Waits for the first connection, and not for ever. One that is lost later is not waited for: nothing is reported meanwhile. */
+function createFirstConnection(session: Session, clock: Clock) {
+  const until = clock.now() + FIRST_CONNECTION_MS
+  const isUnderWay = () => session.state.status === 'connecting' && clock.now() < until
+  return {
+    isUnderWay,
+    /** Resolves when there is a connection or the time is over; rejects with signal.reason. */
+    async wait(signal: AbortSignal): Promise<void> {
+      if (!isUnderWay()) return
+      try {
+        const connected = (limit: AbortSignal) => session.connected(limit)
+        await withDeadline(clock, until - clock.now(), 'connecting to ZooKeeper', signal, connected)
+      } catch (error) {
+        if (signal.aborted) throw error // else whatever needs the connection says that there is none
+      }
     },
   }
 }

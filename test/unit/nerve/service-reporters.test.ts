@@ -114,11 +114,11 @@ describe('ServiceRunner and its reporters', () => {
         [true, null],
       ],
     )
-    assert.equal(runner.ping().ok, false)
+    assert.equal(runner.ping()?.ok, false)
     away.clear()
     await clock.advance(2_000)
     assert.deepEqual(calls, ['b present', 'a present'])
-    assert.equal(runner.ping().ok, true)
+    assert.equal(runner.ping()?.ok, true)
   })
 
   it('an edit touches only the reporters that it changes', async () => {

@@ -96,12 +96,53 @@ describe('zookeeper reporter', () => {
     )
   })
 
-  it('is well while it is connected and holds what it should', async () => {
+  it('waits for the first connection, so that a start is no failure', async () => {
+    session.state = { status: 'connecting' }
+    create()
+    const reconciled = reporter.reconcile(present(), never)
+    await clock.advance(1_000)
+    assert.equal(reporter.isWell?.(), undefined, 'nothing is known yet')
+    session.resume()
+    await reconciled
+    assert.equal(reporter.isWell?.(), true)
+  })
+
+  it('waits for the first connection two seconds at most', async () => {
+    session.state = { status: 'connecting' }
+    create()
+    const reconciled = assert.rejects(reporter.reconcile(present(), never), /not connected/)
+    await clock.advance(2_000)
+    await reconciled
     assert.equal(reporter.isWell?.(), false)
+    await assert.rejects(reporter.reconcile(present(), never), /not connected/)
+  })
+
+  it('does not wait for a connection that was lost, or when nothing is to be registered', async () => {
+    session.suspend()
+    await assert.rejects(reporter.reconcile(present(), never), /not connected/)
+    session.state = { status: 'connecting' }
+    create()
+    await reporter.reconcile(absent, never)
+  })
+
+  it('stops waiting for the first connection when told to', async () => {
+    session.state = { status: 'connecting' }
+    create()
+    const stop = new AbortController()
+    const reconciled = reporter.reconcile(present(), stop.signal)
+    stop.abort(new Error('stopped'))
+    await assert.rejects(reconciled, /stopped/)
+  })
+
+  it('is well while it is connected and holds what it should', async () => {
+    assert.equal(reporter.isWell?.(), true, 'connected, and nothing is to be there')
     await reporter.reconcile(absent, never)
     assert.equal(reporter.isWell?.(), true)
     await reporter.reconcile(present(), never)
     assert.equal(reporter.isWell?.(), true)
+    session.expire()
+    session.renew()
+    assert.equal(reporter.isWell?.(), false, 'the znode is gone with the session')
     session.suspend()
     assert.equal(reporter.isWell?.(), false)
   })
