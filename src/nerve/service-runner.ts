@@ -224,6 +224,7 @@ export class ServiceRunner {
     return new CheckGroup({
       ...{ service, clock, random, metrics },
       onResult: (check, config, result, status) => {
+        this.#log.debug('check has run', { check, ...result, status })
         if (!result.ok) this.#goNerveMetrics.checkFailed(config)
         if (status !== 'unknown') this.#onEvent({ kind: 'check', service, check, status })
       },

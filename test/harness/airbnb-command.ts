@@ -42,17 +42,13 @@ export async function runNerve(
 async function run(args: readonly string[], cwd: string, env: NodeJS.ProcessEnv): Promise<CommandResult> {
   const child = new Child('nerve', process.execPath, [...program(), ...args], { cwd, env })
   let stdout = ''
-  let stderr = ''
   child.process.stdout?.on('data', (chunk: string) => {
     stdout += chunk
-  })
-  child.process.stderr?.on('data', (chunk: string) => {
-    stderr += chunk
   })
   const closed = new Promise((resolve) => child.process.once('close', resolve))
   const status = await child.exit()
   await closed
-  return { status, stdout, stderr }
+  return { status, stdout, stderr: child.stderr }
 }
 
 /** This process' environment without what nerve reads of it. */

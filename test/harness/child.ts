@@ -7,6 +7,7 @@ export class Child {
   readonly process: ChildProcess
   /** stdout and stderr, in the order in which they arrived. */
   output = ''
+  stderr = ''
 
   constructor(name: string, command: string, args: readonly string[], options: SpawnOptions = {}) {
     this.name = name
@@ -17,6 +18,9 @@ export class Child {
         this.output += chunk
       })
     }
+    this.process.stderr?.on('data', (chunk: string) => {
+      this.stderr += chunk
+    })
     this.process.on('error', (error) => {
       this.output += `${error.message}\n`
     })

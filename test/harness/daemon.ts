@@ -60,6 +60,11 @@ export class Daemon {
     return this.#child.output
   }
 
+  /** What it wrote to stderr alone. */
+  get stderr(): string {
+    return this.#child.stderr
+  }
+
   /** Of the admin server, without a slash at its end. */
   get adminUrl(): string {
     return `http://127.0.0.1:${this.#adminPort}`

@@ -168,6 +168,11 @@ describe('ServiceRunner', () => {
       changes.map(({ fields }) => `${fields['from']} ${fields['to']}`),
       ['unknown up', 'up down', 'down up'],
     )
+    const runs = log.lines.filter(({ level, message }) => level === 'debug' && message === 'check has run')
+    assert.deepEqual(
+      runs.map(({ fields: { check, ok, reason = '-', status } }) => [check, ok, reason, status].join(' ')).slice(1, 4),
+      ['http true - up', 'http false connection refused up', 'http false connection refused down'],
+    )
     await end()
   })
 
