@@ -55,6 +55,7 @@ describe("Airbnb's nerve: checks of a service", function () {
       noop: { checks: [{ type: 'noop' }] },
       mocked: { port, check_mocked: true, checks: [bad] },
       'good-good': { port, checks: [good, { ...good, name: 'second' }] },
+      twins: { port, checks: [good, good] },
       'good-bad': { port, checks: [good, bad] },
       'bad-good': { port, checks: [bad, good] },
       elsewhere: { host: '10.0.0.1', port: 1, checks: [{ ...good, host: '127.0.0.1', port }] },
@@ -98,6 +99,17 @@ describe("Airbnb's nerve: checks of a service", function () {
       assert.ok(checked.trace('bad-good', `${address}/bad`).length > 2, 'the first runs')
       assert.ok(checked.trace('bad-good', `${address}/good`).length > 2, 'and so does the second')
     })
+  })
+
+  it('name: the one that is configured counts, for http too (2.5, deviation: not for http there)', async () => {
+    await eventually(() => assert.ok(checked.trace('good-good', 'second').length > 0, 'told by its name'))
+  })
+
+  it('name: the second check of one name has a number (2.5, deviation: they are told as one there)', async () => {
+    const name = `http-127.0.0.1:${server.port}/good`
+    for (const each of [name, `${name} #2`]) {
+      await eventually(() => assert.ok(checked.trace('twins', each).length > 0, each))
+    }
   })
 
   it('check_interval: no run before it is over (2.4)', async () => {
