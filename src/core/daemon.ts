@@ -29,7 +29,7 @@ export interface Host {
   print(text: string): void
   complain(text: string): void
   /** Calls back each time the signal arrives. */
-  onSignal(name: 'SIGHUP' | 'SIGINT' | 'SIGTERM', callback: () => void): void
+  onSignal(name: 'SIGHUP' | 'SIGINT' | 'SIGQUIT' | 'SIGTERM', callback: () => void): void
   /** Ends the process at once. */
   exit(status: number): void
 }
@@ -147,7 +147,10 @@ async function live<Config extends CommonConfig>(
   }
   for (const warning of initial.warnings) log.warn(formatProblem(warning))
   const daemon = await type.start(initial.config, context)
-  listen(host, log, stop, () => source.trigger())
+  listen(host, log, stop, {
+    reload: () => source.trigger(),
+    tell: () => log.info('state, as SIGQUIT asks', { state: daemon.state() }),
+  })
   log.info('started', { version: type.program.version, config: options.configFile })
 
   const tasks = [source.task, ...adminTasks(initial.config, daemon, log, metrics), ...daemon.tasks]
@@ -177,8 +180,15 @@ function adminTasks<Config extends CommonConfig>(
   return [createAdminTask({ ...admin, log, metrics, readiness, state, page, routes })]
 }
 
-function listen(host: Host, log: Logger, stop: AbortController, reload: () => void): void {
+interface SignalActions {
+  readonly reload: () => void
+  /** Where BlaBlaCar's daemons write their stacks and go on (reference blablacar-yelp.md 1.1): unheard, SIGQUIT is the end. */
+  readonly tell: () => void
+}
+
+function listen(host: Host, log: Logger, stop: AbortController, { reload, tell }: SignalActions): void {
   host.onSignal('SIGHUP', reload)
+  host.onSignal('SIGQUIT', tell)
   for (const name of ['SIGTERM', 'SIGINT'] as const) {
     host.onSignal(name, () => {
       if (stop.signal.aborted) {

@@ -152,7 +152,7 @@ export class Daemon {
 }
 
 /** What node is told to run: the built program, or with SMARTSTACK_TSX=1 its sources. */
-function programOf(name: string): string[] {
+export function programOf(name: string): string[] {
   if (process.env['SMARTSTACK_TSX'] !== '1') return [join(checkout, 'bin', name)]
   return [
     '--import',

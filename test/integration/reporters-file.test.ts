@@ -35,6 +35,16 @@ describe('file reporter', () => {
     assert.deepEqual(await readdir(join(directory, 'run')), [])
   })
 
+  it("in BlaBlaCar's dialect leaves an empty file when absent, with or without a payload", async () => {
+    const reporter = createReporter(file, { path })
+    const payload = { host: 'h', port: 1, name: 'n', available: true }
+    for (const gone of [{ kind: 'absent' as const, payload: { ...payload, available: false } }, absent]) {
+      await reporter.reconcile({ kind: 'present', payload }, never)
+      await reporter.reconcile(gone, never)
+      assert.equal(await content(), '')
+    }
+  })
+
   it('puts back what somebody changed or removed, and asks to be called again for that', async () => {
     const reporter = createReporter(file, { path })
     const { requeueAfterMs } = await reporter.reconcile(present(), never)

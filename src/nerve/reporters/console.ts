@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { changeLine } from './change-line.ts'
+import { createChangeLine } from './change-line.ts'
 import { defineReporter } from './reporter.ts'
 
 /** Writes a line of JSON to standard output each time the registration changes. */
@@ -8,10 +8,11 @@ export const console = defineReporter({
   description: 'Writes each change of the registration to standard output, as a line of JSON.',
   options: z.object({}),
   create({ service, print }) {
+    const changeLine = createChangeLine(service)
     let printed: string | undefined
     return {
       async reconcile(desired) {
-        const line = changeLine(service, desired)
+        const line = changeLine(desired)
         if (line === printed) return {}
         await print(line)
         printed = line

@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path'
 import * as z from 'zod'
 import { text } from '../../core/config/schema.ts'
 import { encodePayload } from '../../core/service-instance.ts'
-import { changeLine } from './change-line.ts'
+import { createChangeLine } from './change-line.ts'
 import { defineReporter, type Registration, type Reporter } from './reporter.ts'
 
 /** What another program removed or changed is mended after this time. */
@@ -24,13 +24,15 @@ export const file = defineReporter({
 
 /** Readers see a whole registration or none. */
 function createCopy(path: string): Reporter {
+  // In BlaBlaCar's dialect the file of a service that is down stays, with nothing in it (reference blablacar-yelp.md 1.8).
+  let stays = false
   return {
     async reconcile(desired, signal) {
-      if (desired.kind === 'absent' && desired.payload === undefined) {
+      if (desired.payload !== undefined) stays = desired.payload.available !== undefined
+      if (desired.kind === 'absent' && !stays) {
         await rm(path, { force: true })
         return {}
       }
-      // Where services that are down stay visible, the file stays too, with nothing in it (reference blablacar-yelp.md 1.8).
       const content = desired.kind === 'present' ? `${encodePayload(desired.payload)}\n` : ''
       if ((await contentOf(path, signal)) !== content) await replaceFile(path, content, signal)
       return { requeueAfterMs: RESYNC_MS }
@@ -41,10 +43,11 @@ function createCopy(path: string): Reporter {
 }
 
 function createRecord(service: string, path: string): Reporter {
+  const changeLine = createChangeLine(service)
   let written: string | undefined
   return {
     async reconcile(desired: Registration) {
-      const line = changeLine(service, desired)
+      const line = changeLine(desired)
       if (line === written) return {}
       await mkdir(dirname(path), { recursive: true })
       await appendFile(path, line)
