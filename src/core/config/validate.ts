@@ -47,24 +47,33 @@ interface Mended {
 function mend(finding: Finding, data: unknown, sources: Sources, options: ValidateOptions): Mended | undefined {
   const holder = valueAt(data, finding.path.slice(0, -1))
   const key = finding.path.at(-1)
-  if (typeof holder !== 'object' || holder === null || key === undefined || !Object.hasOwn(holder, key))
-    return undefined
+  if (typeof holder !== 'object' || holder === null || key === undefined) return undefined
   const entries = holder as Record<string | number, unknown>
+  if (options.anyCase === true && isMap(holder) && respell(finding, entries, key)) return {}
+  if (!Object.hasOwn(holder, key)) return undefined
   const meant = meantInstead(finding, entries[key], sources)
   if (meant !== undefined) {
     entries[key] = meant
     return {}
   }
-  const sameKey =
-    options.anyCase === true && finding.kind === 'unknown-key' ? inAnyCase(key, finding.known ?? []) : undefined
-  if (sameKey !== undefined && !Object.hasOwn(entries, sameKey)) {
-    entries[sameKey] = entries[key]
-    delete entries[key]
-    return {}
-  }
   const leftOut = isMap(holder) ? leaveOut(finding, entries[key], sources, options.lenient) : undefined
   if (leftOut !== undefined) delete entries[key]
   return leftOut
+}
+
+/**
+ * Gives a key the case that it has in the schema: the unknown one, or the one that stands where another is missing, which
+ * may be what tells the kind of its map. Returns whether it did.
+ */
+function respell(finding: Finding, entries: Record<string | number, unknown>, key: string | number): boolean {
+  const isUnknown = finding.kind === 'unknown-key'
+  const from = isUnknown ? key : inAnyCase(key, Object.keys(entries))
+  const to = isUnknown ? inAnyCase(key, finding.known ?? []) : key
+  if (from === undefined || to === undefined) return false
+  if (!Object.hasOwn(entries, from) || Object.hasOwn(entries, to)) return false
+  entries[to] = entries[from]
+  delete entries[from]
+  return true
 }
 
 const inAnyCase = (key: string | number, known: readonly string[]) =>

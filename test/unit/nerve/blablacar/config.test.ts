@@ -132,7 +132,7 @@ describe('loadNerveConfig() of a file of BlaBlaCar', () => {
 
   it('takes keys in any case, and tells places in them all the same', async () => {
     const { config } = await load(
-      `Services: [{Port: 80, PreferIPv4: true, ${ZK}, checks: [{type: tcp, TimeoutInMilli: 7}]}]`,
+      `Services: [{Port: 80, PreferIPv4: true, ${ZK}, checks: [{Type: tcp, TimeoutInMilli: 7}]}]`,
     )
     assert.deepEqual(
       config.services.map(({ port, checks }) => [port, checks[0]?.timeoutMs]),
