@@ -64,6 +64,8 @@ export interface CheckConfig extends PluginConfig {
   readonly deadlineMs?: number
   /** The type as the file calls it, when that is not ours. */
   readonly alias?: string
+  /** What the file calls the target of a check that goes elsewhere, e.g. to a proxy. Default: host and port. */
+  readonly declaredTarget?: { readonly host: string; readonly port: number }
 }
 
 /** A plug-in's part: its type, its validated options, and fingerprints of the files these refer to. */

@@ -167,7 +167,10 @@ describe('conformance to go-nerve: commands, disable, stop', function () {
       for (const name of ['least', 'ordered'])
         await eventually(async () => assert.equal((await statusOf(nerve, name)).CurrentWeight, 255), 10_000)
     })
-    after(() => nerve.close())
+    after(async () => {
+      nerve.kill('SIGKILL') // in order it would take as long as `ended`
+      await nerve.close()
+    })
     const put = (url: string) => callApi(nerve, 'PUT', url)
     const took = async (url: string) => {
       const started = performance.now()

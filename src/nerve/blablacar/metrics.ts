@@ -28,9 +28,10 @@ export function createGoNerveMetrics(metrics: Metrics, config: ServiceConfig): G
   const checks = metrics.counter('nerve_checker_failure_total', 'Runs of a check that failed.', TYPED)
   const reports = metrics.counter('nerve_reporter_failure_total', 'Reports that could not be made.', TYPED)
   const hooks = metrics.counter('nerve_exec_failure_total', 'Commands that failed.', TYPED)
-  const labelsOf = ({ host, port, type, alias = type }: CheckConfig) => ({
-    ...{ name: config.name, ip: host, port: String(port), type: alias },
-  })
+  const labelsOf = (check: CheckConfig) => {
+    const { type, alias = type, declaredTarget: { host, port } = check } = check
+    return { name: config.name, ip: host, port: String(port), type: alias }
+  }
   weight.set(own, 0)
   for (const check of config.checks) checks.inc(labelsOf(check), 0)
   for (const { type } of config.reporters) reports.inc({ ...own, type }, 0)

@@ -7,6 +7,8 @@ export interface Translated {
   /** Where a check goes when not to its service. */
   readonly host?: string | undefined
   readonly port?: number | undefined
+  /** What the file gives as the host and port of a check that goes elsewhere: the metrics of go-nerve have these. */
+  readonly declared?: { readonly host: string | undefined; readonly port: number | undefined }
 }
 
 /** The check of ours that does what BlaBlaCar's does. */
@@ -30,6 +32,7 @@ export function translateCheck(check: BlablacarCheck): Translated {
         options: { ...options, fail_on_any_unreachable: failOnAnyUnreachable },
         host: proxyHost || where.host,
         port: proxyPort ?? port,
+        declared: where,
       }
     }
     case 'sql': {
@@ -44,8 +47,10 @@ export function translateCheck(check: BlablacarCheck): Translated {
     }
     case 'exec':
       return { type: 'exec', options: { command: check.command }, ...where }
-    case 'kubernetes':
-      return { type: 'kubernetes', options: { pod_name: check.podName, namespace: check.namespace, ...given(where) } }
+    case 'kubernetes': {
+      const options = { pod_name: check.podName, namespace: check.namespace, ...given(where) }
+      return { type: 'kubernetes', options, declared: where }
+    }
   }
 }
 

@@ -71,6 +71,7 @@ function buildCheck(
   // A check that knows where it goes by itself says so in its options.
   const host = ownTarget(options['host']) ?? translated.host ?? service.host
   const port = ownTarget(options['port']) ?? translated.port ?? service.port
+  const { declared } = translated
   return {
     type: translated.type,
     name: `${serviceName} ${check.type}-${host}:${port}`,
@@ -83,6 +84,9 @@ function buildCheck(
     fall: check.fall,
     firstVerdict: 'full-streak',
     alias: check.type,
+    ...(declared === undefined
+      ? {}
+      : { declaredTarget: { host: declared.host ?? service.host, port: declared.port ?? service.port } }),
     options,
   }
 }

@@ -130,6 +130,17 @@ describe('loadNerveConfig() of a file of BlaBlaCar', () => {
     )
   })
 
+  it('gives every command its real default', async () => {
+    const { hooks, warmUp } = await serviceOf(`{port: 80, preAvailableCommand: [/a], enableCheckStableCommand: [/b],
+      disableShutdownCommand: [/c], disableGracefullyDoneCommand: [/d], ${ZK}, checks: [{type: tcp}]}`)
+    assert.deepEqual(hooks, {
+      beforeAvailable: { command: ['/a'], timeoutMs: 1000 },
+      shutdown: { command: ['/c'], timeoutMs: 30_000 },
+      drained: { command: ['/d'], timeoutMs: 1000, intervalMs: 1000 },
+    })
+    assert.deepEqual(warmUp?.stableCommand, { command: ['/b'], timeoutMs: 2000, intervalMs: 1000 })
+  })
+
   it('takes keys in any case, and tells places in them all the same', async () => {
     const { config } = await load(
       `Services: [{Port: 80, PreferIPv4: true, ${ZK}, checks: [{Type: tcp, TimeoutInMilli: 7}]}]`,
@@ -174,6 +185,13 @@ describe('loadNerveConfig() of a file of BlaBlaCar', () => {
       'exec exec h:80',
       'kubernetes kubernetes kubernetes.default.svc:443',
     ])
+    assert.deepEqual(
+      checks.flatMap(({ alias, declaredTarget }) =>
+        declaredTarget ? [`${alias} ${declaredTarget.host}:${declaredTarget.port}`] : [],
+      ),
+      ['proxyhttp h:80', 'kubernetes h:80'],
+      'what the metrics of go-nerve call them',
+    )
     const [http, https, proxy, postgres, sql, amqp, exec, kubernetes] = checks.map(({ options }) => options)
     assert.deepEqual(
       [http?.['uri'], http?.['read_timeout'], http?.['open_timeout'], http?.['expect_status']],

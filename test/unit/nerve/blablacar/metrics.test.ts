@@ -39,6 +39,13 @@ describe('createGoNerveMetrics()', () => {
     assert.doesNotMatch(await metrics.text(), /^nerve_service_available\{/m)
   })
 
+  it('names the target of a check as the file does, where the check goes elsewhere', async () => {
+    const metrics = createMetrics()
+    const proxied = { ...check, declaredTarget: { host: 'h3', port: 81 } }
+    createGoNerveMetrics(metrics, { ...service, checks: [proxied] }).checkFailed(proxied)
+    assert.match(await metrics.text(), /^nerve_checker_failure_total\{name="web",ip="h3",port="81",type="https"\} 1$/m)
+  })
+
   it('has none where they are not wanted', async () => {
     const metrics = createMetrics()
     createGoNerveMetrics(metrics, { ...service, goNerveMetrics: false }).weight(1)
