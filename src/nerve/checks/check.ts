@@ -18,6 +18,11 @@ export interface CheckContext {
   readonly clock?: Clock
 }
 
+/** What the run that is under way waits for, for `Check.waitingFor`. */
+export interface Progress {
+  waitingFor: string
+}
+
 /** A configured check. */
 export interface Check {
   /**

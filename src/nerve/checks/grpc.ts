@@ -7,16 +7,16 @@ import {
   type IncomingHttpHeaders,
   type OutgoingHttpHeaders,
 } from 'node:http2'
-import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import * as z from 'zod'
 import { rejectOnAbort } from '../../core/clock.ts'
 import { text } from '../../core/config/schema.ts'
 import { messageOf } from '../../core/errors.ts'
-import { type CheckContext, defineCheck } from './check.ts'
+import { type CheckContext, defineCheck, type Progress } from './check.ts'
 import { codeOf, explain, oneLine } from './failure.ts'
 import { codeName, decodeHealthResponse, encodeHealthRequest, HEALTH_PATH } from './grpc-health.ts'
-import { createConnector, formatAddress, startTls, tlsReason } from './socket.ts'
-import { prepareTls, refineTls, tlsOptions } from './tls-options.ts'
+import { formatAddress, prepareSocket, type SocketSource, tlsReason } from './socket.ts'
+import { refineTls, tlsOptions } from './tls-options.ts'
 
 /** Far more than an answer has. */
 const MAX_BODY_BYTES = 64 * 1024
@@ -45,7 +45,7 @@ export const grpc = defineCheck({
   options,
   async prepare(context, settings) {
     const progress: Progress = { waitingFor: 'connection' }
-    const { where, openSocket } = await prepareSocket(context, settings, progress)
+    const { where, openSocket } = await prepareHttp2(context, settings, progress)
     const headers = requestHeaders(context, settings)
     const request = encodeHealthRequest(settings.service)
     return {
@@ -78,39 +78,17 @@ export const grpc = defineCheck({
   },
 })
 
-/** What the run that is under way waits for. */
-interface Progress {
-  waitingFor: string
-}
-
-interface SocketSource {
-  readonly where: string
-  openSocket(signal: AbortSignal): Promise<Socket>
-}
-
-async function prepareSocket(
-  { target, timeoutMs }: CheckContext,
-  settings: GrpcOptions,
-  progress: Progress,
-): Promise<SocketSource> {
-  const connector = createConnector({ target, unixSocket: settings.unix_socket, timeoutMs })
-  const { where } = connector
-  const tls = await prepareTls(settings, target)
+/** A connection on which HTTP/2 can be spoken: with TLS the server must have agreed to it. */
+async function prepareHttp2(context: CheckContext, settings: GrpcOptions, progress: Progress): Promise<SocketSource> {
+  const onPhase = (waitingFor: string) => {
+    progress.waitingFor = waitingFor
+  }
+  const { where, openSocket } = await prepareSocket(context, settings, { onPhase, ALPNProtocols: ['h2'] })
   return {
     where,
     async openSocket(signal) {
-      progress.waitingFor = `connection to ${where}`
-      const secure = await tls?.connectionOptions()
-      const plain = await connector.open(signal)
-      if (tls === undefined) return plain
-      progress.waitingFor = `TLS with ${where}`
-      const socket = await startTls(
-        plain,
-        { ...secure, ALPNProtocols: ['h2'] },
-        { where, serverName: tls.serverName },
-        signal,
-      )
-      if (socket.alpnProtocol === 'h2') return socket
+      const socket = await openSocket(signal)
+      if (!(socket instanceof TLSSocket) || socket.alpnProtocol === 'h2') return socket
       socket.destroy()
       throw new Error(`${where} does not offer HTTP/2, which gRPC is made of`)
     },

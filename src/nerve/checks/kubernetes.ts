@@ -1,12 +1,11 @@
 import * as z from 'zod'
 import { port, text } from '../../core/config/schema.ts'
-import { type CheckContext, defineCheck } from './check.ts'
-import { destroyConnection, exchange, type HttpConnection, type Progress, prepareHttp } from './http-connection.ts'
+import { defineCheck, type Progress } from './check.ts'
+import { destroyConnection, exchange, type HttpConnection, prepareHttp } from './http-connection.ts'
 import { createKept } from './kept.ts'
 import { unready } from './kubernetes-pod.ts'
 import { readSetting } from './secret.ts'
-import { createConnector, formatAddress, startTls } from './socket.ts'
-import { createTls } from './tls-options.ts'
+import { formatAddress, prepareSocket } from './socket.ts'
 
 /** Where Kubernetes puts what a pod needs to talk to the API. */
 const ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount'
@@ -43,11 +42,18 @@ export const kubernetes = defineCheck({
   options,
   async prepare(context, settings) {
     const progress: Progress = { waitingFor: 'connection' }
-    const { where, open } = await prepareOpener(context, settings, progress)
+    const onPhase = (waitingFor: string) => {
+      progress.waitingFor = waitingFor
+    }
+    const connect = await prepareHttp()
+    const { where, openSocket } = await prepareSocket(context, tlsOf(settings), {
+      onPhase,
+      ALPNProtocols: ['http/1.1'],
+    })
     const readToken = await prepareToken(settings.token_file)
     const connections = createKept<HttpConnection>({
       keep: settings.keep_alive,
-      open,
+      open: async (signal) => connect(await openSocket(signal)),
       isOpen: ({ socket }) => socket.readable && socket.writable,
       end: destroyConnection,
       destroy: destroyConnection,
@@ -73,31 +79,8 @@ export const kubernetes = defineCheck({
   },
 })
 
-interface Opener {
-  readonly where: string
-  open(signal: AbortSignal): Promise<HttpConnection>
-}
-
-async function prepareOpener(
-  { target, timeoutMs }: CheckContext,
-  { ca_file }: KubernetesOptions,
-  progress: Progress,
-): Promise<Opener> {
-  const connect = await prepareHttp()
-  const connector = createConnector({ target, timeoutMs })
-  const { where } = connector
-  const tls = await createTls({ ssl_verify: true, ssl_ca_file: ca_file }, target)
-  return {
-    where,
-    async open(signal) {
-      progress.waitingFor = `connection to ${where}`
-      const secure = { ...(await tls.connectionOptions()), ALPNProtocols: ['http/1.1'] }
-      const socket = await connector.open(signal)
-      progress.waitingFor = `TLS with ${where}`
-      return connect(await startTls(socket, secure, { where, serverName: tls.serverName }, signal))
-    },
-  }
-}
+/** Talks TLS always, and trusts nobody but the authority of the cluster. */
+const tlsOf = ({ ca_file }: KubernetesOptions) => ({ ssl: true, ssl_verify: true, ssl_ca_file: ca_file })
 
 /** Kubernetes renews the token about every hour. @throws SmartStackError CONFIG_INVALID: outside a pod there is none. */
 async function prepareToken(path: string): Promise<() => Promise<string>> {

@@ -5,9 +5,8 @@ import { messageOf } from '../../core/errors.ts'
 import type { CheckContext } from './check.ts'
 import { codeOf, explain, oneLine } from './failure.ts'
 import { preparePassword } from './secret.ts'
-import { createConnector, startTls } from './socket.ts'
+import { prepareSocket } from './socket.ts'
 import type { LoginSettings, Progress, SqlServer, SqlSession } from './sql-session.ts'
-import { prepareTls } from './tls-options.ts'
 
 /** Asks for TLS: the length of the message and the number that stands for the question (SSLRequest of the protocol). */
 const TLS_REQUEST = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f])
@@ -25,7 +24,10 @@ export async function preparePostgres(
   progress: Progress,
 ): Promise<SqlServer> {
   const { timeoutMs } = context
-  const { where, openSocket } = await prepareSocket(context, settings, progress)
+  const onPhase = (waitingFor: string) => {
+    progress.waitingFor = () => waitingFor
+  }
+  const { where, openSocket } = await prepareSocket(context, settings, { onPhase, askForTls })
   const createClient = await prepareClient(context, settings)
   const readPassword = await preparePassword(settings)
   return {
@@ -46,34 +48,6 @@ export async function preparePostgres(
       } finally {
         signal.removeEventListener('abort', onAbort)
       }
-    },
-  }
-}
-
-interface SocketSource {
-  readonly where: string
-  /** A connected socket, with TLS if that is wanted. */
-  openSocket(signal: AbortSignal): Promise<Socket>
-}
-
-async function prepareSocket(
-  { target, timeoutMs }: CheckContext,
-  settings: LoginSettings,
-  progress: Progress,
-): Promise<SocketSource> {
-  const connector = createConnector({ target, unixSocket: settings.unix_socket, timeoutMs })
-  const { where } = connector
-  const tls = await prepareTls(settings, target)
-  return {
-    where,
-    async openSocket(signal) {
-      progress.waitingFor = () => `connection to ${where}`
-      const secure = await tls?.connectionOptions()
-      const plain = await connector.open(signal)
-      if (tls === undefined || secure === undefined) return plain
-      progress.waitingFor = () => `TLS with ${where}`
-      await askForTls(plain, where, signal)
-      return startTls(plain, secure, { where, serverName: tls.serverName }, signal)
     },
   }
 }

@@ -4,7 +4,7 @@ import * as z from 'zod'
 import { rejectOnAbort } from '../../core/clock.ts'
 import { text } from '../../core/config/schema.ts'
 import { messageOf } from '../../core/errors.ts'
-import { type CheckContext, type CheckType, defineCheck, type Target } from './check.ts'
+import { type CheckContext, type CheckType, defineCheck, type Progress, type Target } from './check.ts'
 import { parseAmqpDatasource } from './datasource.ts'
 import { readDatasource, refineDatasource, targetOf, tlsOptionsOf } from './datasource-option.ts'
 import { codeOf, explain, oneLine } from './failure.ts'
@@ -84,11 +84,6 @@ export const rabbitmq = define('rabbitmq')
 
 /** BlaBlaCar's name. */
 export const amqp = define('amqp')
-
-/** What the run that is under way waits for. */
-interface Progress {
-  waitingFor: string
-}
 
 async function examine(
   model: ChannelModel,

@@ -3,11 +3,11 @@ import type { Redis, RedisOptions } from 'ioredis'
 import * as z from 'zod'
 import { text } from '../../core/config/schema.ts'
 import { messageOf } from '../../core/errors.ts'
-import { type CheckContext, defineCheck } from './check.ts'
+import { defineCheck, type Progress } from './check.ts'
 import { codeOf, explain, oneLine } from './failure.ts'
 import { passwordOptions, preparePassword, refinePassword } from './secret.ts'
-import { createConnector, startTls } from './socket.ts'
-import { prepareTls, refineTls, tlsOptions } from './tls-options.ts'
+import { prepareSocket } from './socket.ts'
+import { refineTls, tlsOptions } from './tls-options.ts'
 
 /** The key that Airbnb's nerve asks for: the question passes through a proxy, where PING may end (reference airbnb.md 2.5). */
 const PROBE_KEY = 'nerve-redis-service-check'
@@ -29,11 +29,6 @@ const CLOSED = /^(Connection is closed|Stream isn't writeable|Command aborted du
 
 type RedisCheckOptions = z.output<typeof options>
 
-/** What the run that is under way waits for. */
-interface Progress {
-  waitingFor: string
-}
-
 /**
  * Asks PING and EXISTS on a fresh connection. What the server says instead (LOADING, MASTERDOWN, NOAUTH, WRONGPASS,
  * max number of clients) is the reason of the failure. The whole run has the check's `timeout`.
@@ -44,12 +39,13 @@ export const redis = defineCheck({
   options,
   async prepare(context, settings) {
     const progress: Progress = { waitingFor: 'connection' }
-    const { where, openSocket } = await prepareSocket(context, settings, progress)
+    const onPhase = (waitingFor: string) => {
+      progress.waitingFor = waitingFor
+    }
+    const { where, openSocket } = await prepareSocket(context, settings, { onPhase })
     const createClient = await prepareClient()
     const readPassword = await preparePassword(settings)
-    const asking = (question: string) => {
-      progress.waitingFor = `answer to ${question} from ${where}`
-    }
+    const asking = (question: string) => onPhase(`answer to ${question} from ${where}`)
     return {
       waitingFor: () => progress.waitingFor,
       async run(signal) {
@@ -134,32 +130,6 @@ function describeFailure(error: unknown, where: string): string {
 }
 
 class WrongRole extends Error {}
-
-interface SocketSource {
-  readonly where: string
-  openSocket(signal: AbortSignal): Promise<Socket>
-}
-
-async function prepareSocket(
-  { target, timeoutMs }: CheckContext,
-  settings: RedisCheckOptions,
-  progress: Progress,
-): Promise<SocketSource> {
-  const connector = createConnector({ target, unixSocket: settings.unix_socket, timeoutMs })
-  const { where } = connector
-  const tls = await prepareTls(settings, target)
-  return {
-    where,
-    async openSocket(signal) {
-      progress.waitingFor = `connection to ${where}`
-      const secure = await tls?.connectionOptions()
-      const plain = await connector.open(signal)
-      if (tls === undefined || secure === undefined) return plain
-      progress.waitingFor = `TLS with ${where}`
-      return startTls(plain, secure, { where, serverName: tls.serverName }, signal)
-    },
-  }
-}
 
 /** Loads ioredis. RESP2 and nothing of its own on the connection: no retry, ready check, queue, HELLO, CLIENT SETINFO, timer. */
 async function prepareClient(): Promise<(socket: Socket) => Redis> {

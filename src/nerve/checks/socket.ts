@@ -2,8 +2,9 @@ import { lookup } from 'node:dns'
 import { once } from 'node:events'
 import { connect, isIP, isIPv6, type LookupFunction, type Socket } from 'node:net'
 import { type ConnectionOptions, type TLSSocket, connect as tlsConnect } from 'node:tls'
-import type { Target } from './check.ts'
+import type { CheckContext, Target } from './check.ts'
 import { explain } from './failure.ts'
+import { prepareTls, type TlsOptions } from './tls-options.ts'
 
 /**
  * Every check opens its sockets here and hands them to its library already connected: so the deadline is exact in every
@@ -45,6 +46,51 @@ export function createConnector({ target, unixSocket, timeoutMs }: ConnectorOpti
       signal.throwIfAborted()
       const socket = connect(address)
       return established(socket, 'connect', signal, (error) => explain(error, where))
+    },
+  }
+}
+
+/** What the options of a check say of its connection. */
+export interface SocketSettings extends TlsOptions {
+  readonly unix_socket?: string | undefined
+}
+
+/** Opens the connections of a check. */
+export interface SocketSource {
+  readonly where: string
+  /** A connected socket, with TLS if that is wanted. The caller destroys it. @throws as `Connector.open`. */
+  openSocket(signal: AbortSignal): Promise<Socket>
+}
+
+export interface SocketSourceOptions {
+  /** Told what is waited for: `connection to db:5432`. */
+  readonly onPhase: (waitingFor: string) => void
+  /** What is offered in the TLS handshake. Default: nothing. */
+  readonly ALPNProtocols?: readonly string[]
+  /** For protocols that ask the server for TLS first; destroys the socket when it rejects. Default: TLS from the first byte. */
+  readonly askForTls?: (socket: Socket, where: string, signal: AbortSignal) => Promise<void>
+}
+
+/** Connections as a check's options want them. @throws SmartStackError CONFIG_INVALID for a file that is of no use. */
+export async function prepareSocket(
+  { target, timeoutMs }: CheckContext,
+  settings: SocketSettings,
+  { onPhase, ALPNProtocols, askForTls }: SocketSourceOptions,
+): Promise<SocketSource> {
+  const connector = createConnector({ target, unixSocket: settings.unix_socket, timeoutMs })
+  const { where } = connector
+  const tls = await prepareTls(settings, target)
+  return {
+    where,
+    async openSocket(signal) {
+      onPhase(`connection to ${where}`)
+      const secure = await tls?.connectionOptions()
+      const plain = await connector.open(signal)
+      if (tls === undefined || secure === undefined) return plain
+      onPhase(`TLS with ${where}`)
+      await askForTls?.(plain, where, signal)
+      const options = ALPNProtocols === undefined ? secure : { ...secure, ALPNProtocols: [...ALPNProtocols] }
+      return startTls(plain, options, { where, serverName: tls.serverName }, signal)
     },
   }
 }
