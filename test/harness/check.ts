@@ -4,6 +4,10 @@ import type { Logger } from '../../src/core/log.ts'
 import { runCheck } from '../../src/nerve/check-runner.ts'
 import type { Check, CheckType, Target } from '../../src/nerve/checks/check.ts'
 import { eventually } from './eventually.ts'
+import { type Behaviour, startTcpServer, type TcpServer } from './tcp-server.ts'
+
+/** Options of a check as a file has them. */
+export type Options = Readonly<Record<string, unknown>>
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent }
 
@@ -24,7 +28,7 @@ export interface CheckSetup {
 export async function prepareCheck(
   type: CheckType,
   { target, timeoutMs = 5000 }: CheckSetup,
-  options: Readonly<Record<string, unknown>> = {},
+  options: Options = {},
 ): Promise<CheckUnderTest> {
   const parsed = type.options.strict().parse(options)
   const check = await type.prepare({ target, timeoutMs, log: silent, clock: systemClock }, parsed)
@@ -36,6 +40,50 @@ export async function prepareCheck(
       return run.result.ok ? 'pass' : run.result.reason
     },
   }
+}
+
+/** A check type with the options that a suite's tests have in common. */
+export interface ChecksOf {
+  check(target: { readonly port: number }, options?: Options, timeoutMs?: number): Promise<CheckUnderTest>
+  /** Configures a check and runs it once. */
+  verdict(target: { readonly port: number }, options?: Options, timeoutMs?: number): Promise<string>
+}
+
+/** Checks of 127.0.0.1. `common` may be a function of what is known only when the tests run. */
+export function checksOf(type: CheckType, common: Options | (() => Options) = {}): ChecksOf {
+  const check: ChecksOf['check'] = ({ port }, options = {}, timeoutMs) => {
+    const shared = typeof common === 'function' ? common() : common
+    const setup = { target: { host: '127.0.0.1', port }, ...(timeoutMs !== undefined && { timeoutMs }) }
+    return prepareCheck(type, setup, { ...shared, ...options })
+  }
+  return { check, verdict: async (...aim) => (await check(...aim)).verdict() }
+}
+
+/** Servers that live as long as a test. */
+export interface Servers {
+  /** Closes it after the test. */
+  keep<Server extends { close(): Promise<void> }>(starting: Promise<Server>): Promise<Server>
+  tcp(behaviour: Behaviour, host?: string): Promise<TcpServer>
+  /** Closes them now. */
+  close(): Promise<void>
+}
+
+/** To be called in a `describe`. */
+export function useServers(): Servers {
+  const started: { close(): Promise<void> }[] = []
+  const servers: Servers = {
+    async keep(starting) {
+      const server = await starting
+      started.push(server)
+      return server
+    },
+    tcp: (behaviour, host) => servers.keep(startTcpServer(behaviour, host)),
+    async close() {
+      for (const server of started.splice(0)) await server.close()
+    },
+  }
+  afterEach(() => servers.close())
+  return servers
 }
 
 /** What a target does when nobody listens there. */

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { TLSSocket } from 'node:tls'
 import { grpc } from '../../src/nerve/checks/grpc.ts'
 import { type Certificates, createCertificates } from '../harness/certificates.ts'
-import { assertNothingLeft, nobody, prepareCheck, repeat } from '../harness/check.ts'
+import { assertNothingLeft, checksOf, nobody, repeat, useServers } from '../harness/check.ts'
 import { eventually } from '../harness/eventually.ts'
 import {
   type GrpcServer,
@@ -17,22 +17,11 @@ import {
   unknownService,
 } from '../harness/grpc-server.ts'
 import { answer, startHttpServer } from '../harness/http-server.ts'
-import {
-  type Behaviour,
-  blackHole,
-  drip,
-  halfClose,
-  hangUp,
-  reset,
-  say,
-  startTcpServer,
-} from '../harness/tcp-server.ts'
-
-type Options = Readonly<Record<string, unknown>>
+import { blackHole, drip, halfClose, hangUp, reset, say } from '../harness/tcp-server.ts'
 
 describe('grpc check', function () {
   this.timeout(30_000)
-  const started: { close(): Promise<void> }[] = []
+  const servers = useServers()
   let server: GrpcServer
   let certificates: Certificates
 
@@ -43,26 +32,10 @@ describe('grpc check', function () {
   beforeEach(async () => {
     server = await serve()
   })
-  afterEach(async () => {
-    for (const each of started.splice(0)) await each.close()
-  })
 
-  async function serve(options: GrpcServerOptions = {}) {
-    const another = await startGrpcServer(options)
-    started.push(another)
-    return another
-  }
+  const serve = (options: GrpcServerOptions = {}) => servers.keep(startGrpcServer(options))
 
-  async function tcp(behaviour: Behaviour) {
-    const fake = await startTcpServer(behaviour)
-    started.push(fake)
-    return fake
-  }
-
-  const check = ({ port }: { readonly port: number }, options: Options = {}, timeoutMs?: number) =>
-    prepareCheck(grpc, { target: { host: '127.0.0.1', port }, ...(timeoutMs && { timeoutMs }) }, options)
-
-  const verdict = async (...args: Parameters<typeof check>) => (await check(...args)).verdict()
+  const { check, verdict } = checksOf(grpc)
 
   describe('a server', () => {
     it('passes when it is SERVING', async () => {
@@ -153,7 +126,7 @@ describe('grpc check', function () {
     })
 
     it('is accepted and never answered, by TCP or by HTTP/2', async () => {
-      const fake = await tcp(blackHole)
+      const fake = await servers.tcp(blackHole)
       assert.equal(await verdict(fake, {}, 50), `no answer from 127.0.0.1:${fake.port} within 50 ms`)
       await eventually(() => assert.equal(fake.open, 0))
       server.reply = 'never'
@@ -163,23 +136,22 @@ describe('grpc check', function () {
 
     it('is answered one byte at a time', async () => {
       // The start of a SETTINGS frame that never ends.
-      const fake = await tcp(drip('\0\x03\0\x04\0\0\0\0\0'))
+      const fake = await servers.tcp(drip('\0\x03\0\x04\0\0\0\0\0'))
       assert.equal(await verdict(fake, {}, 100), `no answer from 127.0.0.1:${fake.port} within 100 ms`)
       await eventually(() => assert.equal(fake.open, 0))
     })
 
     it('is closed, reset or half closed', async () => {
-      const closing = await tcp(hangUp)
+      const closing = await servers.tcp(hangUp)
       assert.equal(await verdict(closing), `127.0.0.1:${closing.port} closed the connection`)
-      const resetting = await tcp(reset)
+      const resetting = await servers.tcp(reset)
       assert.equal(await verdict(resetting), `connection reset by 127.0.0.1:${resetting.port}`)
-      const half = await tcp(halfClose)
+      const half = await servers.tcp(halfClose)
       assert.equal(await verdict(half), `127.0.0.1:${half.port} closed the connection`)
     })
 
     it('leads to a server of HTTP/1.1', async () => {
-      const old = await startHttpServer(answer(200))
-      started.push(old)
+      const old = await servers.keep(startHttpServer(answer(200)))
       assert.match(await verdict(old), /^127\.0\.0\.1:\d+ does not speak HTTP\/2, which gRPC is made of/)
     })
 
@@ -233,7 +205,7 @@ describe('grpc check', function () {
     })
 
     it('needs a server that offers HTTP/2', async () => {
-      const plainTls = await tcp((socket) => {
+      const plainTls = await servers.tcp((socket) => {
         const key = { cert: readFileSync(certificates.server.cert), key: readFileSync(certificates.server.key) }
         new TLSSocket(socket, { isServer: true, ...key }).on('error', () => {})
       })
@@ -241,8 +213,7 @@ describe('grpc check', function () {
         await verdict(plainTls, { ssl: true }),
         `127.0.0.1:${plainTls.port} does not offer HTTP/2, which gRPC is made of`,
       )
-      const old = await startHttpServer(answer(200), { tls: certificates.server })
-      started.push(old)
+      const old = await servers.keep(startHttpServer(answer(200), { tls: certificates.server }))
       assert.match(await verdict(old, { ssl: true }), /^TLS with .* failed: tlsv1 alert no application protocol$/)
       assert.match(await verdict(server, { ssl: true }), /^TLS with .* failed: the server does not speak TLS$/)
     })
@@ -261,11 +232,11 @@ describe('grpc check', function () {
       check(secure, { ssl: true }),
       check(secure, { ssl: true, ssl_ca_file: certificates.otherCa }),
       check(nobody),
-      check(await tcp(hangUp)),
-      check(await tcp(reset)),
-      check(await tcp(say('HTTP/1.1 400 Bad Request\r\n\r\n'))),
-      check(await tcp(blackHole), {}, 10),
-      check(await tcp(drip('\0\x03\0')), {}, 10),
+      check(await servers.tcp(hangUp)),
+      check(await servers.tcp(reset)),
+      check(await servers.tcp(say('HTTP/1.1 400 Bad Request\r\n\r\n'))),
+      check(await servers.tcp(blackHole), {}, 10),
+      check(await servers.tcp(drip('\0\x03\0')), {}, 10),
     ])
     for (const { verdict: run } of targets) await run()
     await assertNothingLeft(async () => {

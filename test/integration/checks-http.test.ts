@@ -4,7 +4,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { http } from '../../src/nerve/checks/http.ts'
 import { type Certificates, createCertificates } from '../harness/certificates.ts'
-import { assertNothingLeft, type CheckUnderTest, nobody, prepareCheck, repeat } from '../harness/check.ts'
+import {
+  assertNothingLeft,
+  type CheckUnderTest,
+  checksOf,
+  nobody,
+  type Options,
+  prepareCheck,
+  repeat,
+  useServers,
+} from '../harness/check.ts'
 import { eventually } from '../harness/eventually.ts'
 import {
   type Answer,
@@ -18,51 +27,21 @@ import {
   startHttpServer,
   truncated,
 } from '../harness/http-server.ts'
-import {
-  type Behaviour,
-  blackHole,
-  drip,
-  halfClose,
-  hangUp,
-  reset,
-  say,
-  startTcpServer,
-} from '../harness/tcp-server.ts'
-
-type Options = Readonly<Record<string, unknown>>
+import { blackHole, drip, halfClose, hangUp, reset, say } from '../harness/tcp-server.ts'
 
 describe('http check', () => {
-  const started: { close(): Promise<void> }[] = []
+  const servers = useServers()
   let certificates: Certificates
 
   before(async () => {
     certificates = await createCertificates()
   })
   after(() => certificates.close())
-  afterEach(async () => {
-    for (const server of started.splice(0)) await server.close()
-  })
 
-  async function serve(behaviour: Answer, options: HttpServerOptions = {}): Promise<HttpServer> {
-    const server = await startHttpServer(behaviour, options)
-    started.push(server)
-    return server
-  }
+  const serve = (behaviour: Answer, options: HttpServerOptions = {}) =>
+    servers.keep(startHttpServer(behaviour, options))
 
-  async function tcp(behaviour: Behaviour) {
-    const server = await startTcpServer(behaviour)
-    started.push(server)
-    return server
-  }
-
-  const check = ({ port }: { readonly port: number }, options: Options = {}, timeoutMs?: number) =>
-    prepareCheck(
-      http,
-      { target: { host: '127.0.0.1', port }, ...(timeoutMs && { timeoutMs }) },
-      { uri: '/health', open_timeout: 5, ssl_timeout: 5, ...options },
-    )
-
-  const verdict = async (...args: Parameters<typeof check>) => (await check(...args)).verdict()
+  const { check, verdict } = checksOf(http, { uri: '/health', open_timeout: 5, ssl_timeout: 5 })
 
   describe('the answer', () => {
     const cases: readonly { name: string; answer: Answer; options?: Options; expected: string | RegExp }[] = [
@@ -206,7 +185,7 @@ describe('http check', () => {
         await serve(answer(200), { socketPath })
         assert.equal(await verdict(nobody, { unix_socket: socketPath }), 'pass')
       } finally {
-        for (const server of started.splice(0)) await server.close()
+        await servers.close()
         await rm(directory, { recursive: true, force: true })
       }
     })
@@ -231,7 +210,7 @@ describe('http check', () => {
     })
 
     it('accepts and never answers', async () => {
-      const server = await tcp(blackHole)
+      const server = await servers.tcp(blackHole)
       assert.equal(await verdict(server, {}, 50), `no answer from 127.0.0.1:${server.port} within 50 ms`)
     })
 
@@ -242,7 +221,7 @@ describe('http check', () => {
     })
 
     it('gives its headers one byte at a time', async () => {
-      const server = await tcp(drip('HTTP/1.1 200 OK\r\nx: y\r\n'))
+      const server = await servers.tcp(drip('HTTP/1.1 200 OK\r\nx: y\r\n'))
       assert.equal(await verdict(server, {}, 80), `no answer from 127.0.0.1:${server.port} within 80 ms`)
     })
 
@@ -257,18 +236,18 @@ describe('http check', () => {
     })
 
     it('is closed after it was accepted', async () => {
-      const server = await tcp(hangUp)
+      const server = await servers.tcp(hangUp)
       assert.equal(await verdict(server), `127.0.0.1:${server.port} closed the connection without an answer`)
     })
 
     it('is half closed after the request', async () => {
-      const server = await tcp(halfClose)
+      const server = await servers.tcp(halfClose)
       assert.equal(await verdict(server), `127.0.0.1:${server.port} closed the connection without an answer`)
       await eventually(() => assert.equal(server.open, 0))
     })
 
     it('is reset after the request', async () => {
-      const server = await tcp(reset)
+      const server = await servers.tcp(reset)
       assert.equal(await verdict(server), `connection reset by 127.0.0.1:${server.port}`)
     })
 
@@ -281,12 +260,12 @@ describe('http check', () => {
     })
 
     it('speaks another protocol', async () => {
-      const server = await tcp(say('SSH-2.0-OpenSSH_9.2\r\n'))
+      const server = await servers.tcp(say('SSH-2.0-OpenSSH_9.2\r\n'))
       assert.match(await verdict(server), new RegExp(`^the answer of 127.0.0.1:${server.port} is not HTTP: `))
     })
 
     it('is closed by an abort, in whatever phase', async () => {
-      const server = await tcp(blackHole)
+      const server = await servers.tcp(blackHole)
       const stop = new AbortController()
       const pending = (await check(server)).verdict(stop.signal)
       await eventually(() => assert.match(server.received, /GET/))
@@ -306,7 +285,7 @@ describe('http check', () => {
     })
 
     it('end a TLS handshake that gets no answer', async () => {
-      const server = await tcp(blackHole)
+      const server = await servers.tcp(blackHole)
       const found = await verdict(server, { ssl: true, ssl_timeout: '60ms' })
       assert.equal(found, `no TLS with 127.0.0.1:${server.port} within 60 ms`)
       await eventually(() => assert.equal(server.open, 0))
@@ -459,13 +438,13 @@ describe('http check', () => {
         check(await serve(answer(503))),
         check(await serve(endlessBody('x'.repeat(9999)))),
         check(nobody),
-        check(await tcp(hangUp)),
-        check(await tcp(blackHole), {}, 10),
+        check(await servers.tcp(hangUp)),
+        check(await servers.tcp(blackHole), {}, 10),
         check(await serve(never), {}, 10),
-        check(await tcp(drip('x')), {}, 10),
+        check(await servers.tcp(drip('x')), {}, 10),
         check(secure, { ssl: true }),
         check(secure, { ssl: true, ssl_verify: true }),
-        check(await tcp(blackHole), { ssl: true, ssl_timeout: 0.01 }),
+        check(await servers.tcp(blackHole), { ssl: true, ssl_timeout: 0.01 }),
       ])
       await Promise.all(targets.map(({ verdict: run }) => run())) // loads everything
       await assertNothingLeft(async () => {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { kubernetes } from '../../src/nerve/checks/kubernetes.ts'
 import { type Certificates, createCertificates } from '../harness/certificates.ts'
-import { assertNothingLeft, nobody, prepareCheck, repeat } from '../harness/check.ts'
+import { assertNothingLeft, checksOf, nobody, repeat, useServers } from '../harness/check.ts'
 import { eventually } from '../harness/eventually.ts'
 import {
   type Answer,
@@ -16,9 +16,7 @@ import {
   startHttpServer,
   truncated,
 } from '../harness/http-server.ts'
-import { type Behaviour, blackHole, drip, halfClose, hangUp, startTcpServer } from '../harness/tcp-server.ts'
-
-type Options = Readonly<Record<string, unknown>>
+import { blackHole, drip, halfClose, hangUp } from '../harness/tcp-server.ts'
 
 /** What the API answers for a pod, shortened to what it has of interest. */
 const pod = (conditions: readonly unknown[]): Answer =>
@@ -54,7 +52,7 @@ const guarded =
 
 describe('kubernetes check', function () {
   this.timeout(30_000)
-  const started: { close(): Promise<void> }[] = []
+  const servers = useServers()
   let certificates: Certificates
   let directory: string
   let token_file: string
@@ -70,31 +68,17 @@ describe('kubernetes check', function () {
     await writeFile(token_file, 'one\n')
     api = await serve(guarded('one', ready))
   })
-  afterEach(async () => {
-    for (const each of started.splice(0)) await each.close()
-    await rm(directory, { recursive: true })
-  })
+  afterEach(() => rm(directory, { recursive: true }))
 
-  async function serve(first: Answer, options: HttpServerOptions = {}) {
-    const server = await startHttpServer(first, { tls: certificates.server, ...options })
-    started.push(server)
-    return server
-  }
+  const serve = (first: Answer, options: HttpServerOptions = {}) =>
+    servers.keep(startHttpServer(first, { tls: certificates.server, ...options }))
 
-  async function tcp(behaviour: Behaviour) {
-    const fake = await startTcpServer(behaviour)
-    started.push(fake)
-    return fake
-  }
-
-  const check = ({ port }: { readonly port: number }, options: Options = {}, timeoutMs?: number) =>
-    prepareCheck(
-      kubernetes,
-      { target: { host: '127.0.0.1', port }, ...(timeoutMs && { timeoutMs }) },
-      { pod_name: 'web-1', namespace: 'shop', token_file, ca_file: certificates.ca, ...options },
-    )
-
-  const verdict = async (...args: Parameters<typeof check>) => (await check(...args)).verdict()
+  const { check, verdict } = checksOf(kubernetes, () => ({
+    pod_name: 'web-1',
+    namespace: 'shop',
+    token_file,
+    ca_file: certificates.ca,
+  }))
 
   describe('a pod', () => {
     it('passes when it is ready', async () => {
@@ -167,7 +151,7 @@ describe('kubernetes check', function () {
     })
 
     it('is accepted and never answered', async () => {
-      const fake = await tcp(blackHole)
+      const fake = await servers.tcp(blackHole)
       assert.equal(await verdict(fake, {}, 50), `no TLS with 127.0.0.1:${fake.port} within 50 ms`)
       api.answer = never
       assert.equal(await verdict(api, {}, 200), `no answer from 127.0.0.1:${api.port} within 200 ms`)
@@ -175,7 +159,7 @@ describe('kubernetes check', function () {
     })
 
     it('is answered one byte at a time', async () => {
-      const fake = await tcp(drip('\x16\x03\x03'))
+      const fake = await servers.tcp(drip('\x16\x03\x03'))
       assert.match(await verdict(fake, {}, 100), /^no TLS with .* within 100 ms$/)
       api.answer = slowBody('{')
       assert.match(await verdict(api, {}, 200), /^no end of the answer from .* within 200 ms$/)
@@ -183,7 +167,7 @@ describe('kubernetes check', function () {
 
     it('is closed or half closed', async () => {
       for (const behaviour of [hangUp, halfClose]) {
-        const { port } = await tcp(behaviour)
+        const { port } = await servers.tcp(behaviour)
         assert.equal(await verdict({ port }), `TLS with 127.0.0.1:${port} failed: the server closed the connection`)
       }
       api.answer = truncated('{"kind":')
@@ -212,8 +196,8 @@ describe('kubernetes check', function () {
       check(await serve(notReady)),
       check(silent, {}, 20),
       check(nobody),
-      check(await tcp(blackHole), {}, 10),
-      check(await tcp(hangUp)),
+      check(await servers.tcp(blackHole), {}, 10),
+      check(await servers.tcp(hangUp)),
     ])
     for (const { verdict: run } of targets) await run()
     await assertNothingLeft(async () => {

@@ -4,18 +4,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { mysql } from '../../src/nerve/checks/mysql.ts'
 import { type Certificates, createCertificates } from '../harness/certificates.ts'
-import { assertNothingLeft, nobody, prepareCheck, repeat } from '../harness/check.ts'
+import { assertNothingLeft, checksOf, nobody, repeat, useServers } from '../harness/check.ts'
 import { eventually } from '../harness/eventually.ts'
 import { MARIADB_PASSWORD, MARIADB_USER, type MariadbServer, startMariadb } from '../harness/mariadb-server.ts'
-import { type Behaviour, blackHole, drip, hangUp, say, startTcpServer, type TcpServer } from '../harness/tcp-server.ts'
-
-type Options = Readonly<Record<string, unknown>>
+import { blackHole, drip, hangUp, say } from '../harness/tcp-server.ts'
 
 describe('mysql check', function () {
   this.timeout(60_000)
   let certificates: Certificates
   let server: MariadbServer
-  const started: TcpServer[] = []
+  const servers = useServers()
 
   before(async () => {
     certificates = await createCertificates()
@@ -25,26 +23,10 @@ describe('mysql check', function () {
     await server.close()
     await certificates.close()
   })
-  afterEach(async () => {
-    for (const each of started.splice(0)) await each.close()
-  })
-
-  async function tcp(behaviour: Behaviour) {
-    const fake = await startTcpServer(behaviour)
-    started.push(fake)
-    return fake
-  }
 
   const login = { username: MARIADB_USER, password: MARIADB_PASSWORD }
 
-  const check = ({ port }: { readonly port: number }, options: Options = {}, timeoutMs?: number) =>
-    prepareCheck(
-      mysql,
-      { target: { host: '127.0.0.1', port }, ...(timeoutMs && { timeoutMs }) },
-      { ...login, ...options },
-    )
-
-  const verdict = async (...args: Parameters<typeof check>) => (await check(...args)).verdict()
+  const { check, verdict } = checksOf(mysql, login)
 
   describe('a healthy server', () => {
     it('passes', async () => {
@@ -130,24 +112,24 @@ describe('mysql check', function () {
     })
 
     it('is accepted and never greeted', async () => {
-      const fake = await tcp(blackHole)
+      const fake = await servers.tcp(blackHole)
       assert.equal(await verdict(fake, {}, 50), `no greeting from 127.0.0.1:${fake.port} within 50 ms`)
       await eventually(() => assert.equal(fake.open, 0))
     })
 
     it('is greeted one byte at a time', async () => {
-      const fake = await tcp(drip('\x4a\0\0\0\x0a5.5.5'))
+      const fake = await servers.tcp(drip('\x4a\0\0\0\x0a5.5.5'))
       assert.equal(await verdict(fake, {}, 300), `no end of the login at 127.0.0.1:${fake.port} within 300 ms`)
       await eventually(() => assert.equal(fake.open, 0))
     })
 
     it('is closed without a greeting', async () => {
-      const fake = await tcp(hangUp)
+      const fake = await servers.tcp(hangUp)
       assert.equal(await verdict(fake), `127.0.0.1:${fake.port} closed the connection without a greeting`)
     })
 
     it('leads to something else', async () => {
-      const fake = await tcp((socket) => {
+      const fake = await servers.tcp((socket) => {
         say('+OK POP3 ready\r\n')(socket)
         socket.end()
       })
@@ -342,10 +324,10 @@ describe('mysql check', function () {
         check(server, { password: 'wrong' }),
         check(server, { query: 'SELECT SLEEP(30)' }, 20),
         check(nobody),
-        check(await tcp(hangUp)),
-        check(await tcp(blackHole), {}, 10),
-        check(await tcp(drip('\x4a')), {}, 10),
-        check(await tcp(say('\xff\xff\xff\xff\xff\xff')), {}, 10),
+        check(await servers.tcp(hangUp)),
+        check(await servers.tcp(blackHole), {}, 10),
+        check(await servers.tcp(drip('\x4a')), {}, 10),
+        check(await servers.tcp(say('\xff\xff\xff\xff\xff\xff')), {}, 10),
       ])
       for (const { verdict: run } of targets) await run() // loads everything
       await assertNothingLeft(async () => {

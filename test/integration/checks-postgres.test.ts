@@ -5,23 +5,19 @@ import { join } from 'node:path'
 import { postgres } from '../../src/nerve/checks/postgres.ts'
 import { sql } from '../../src/nerve/checks/sql.ts'
 import { type Certificates, createCertificates } from '../harness/certificates.ts'
-import { assertNothingLeft, nobody, prepareCheck, repeat } from '../harness/check.ts'
+import {
+  assertNothingLeft,
+  checksOf,
+  nobody,
+  type Options,
+  prepareCheck,
+  repeat,
+  useServers,
+} from '../harness/check.ts'
 import { eventually } from '../harness/eventually.ts'
 import { MARIADB_PASSWORD, MARIADB_USER, type MariadbServer, startMariadb } from '../harness/mariadb-server.ts'
 import { POSTGRES_PASSWORD, POSTGRES_USER, type PostgresServer, startPostgres } from '../harness/postgres-server.ts'
-import {
-  type Behaviour,
-  blackHole,
-  drip,
-  halfClose,
-  hangUp,
-  reset,
-  say,
-  startTcpServer,
-  type TcpServer,
-} from '../harness/tcp-server.ts'
-
-type Options = Readonly<Record<string, unknown>>
+import { blackHole, drip, halfClose, hangUp, reset, say } from '../harness/tcp-server.ts'
 
 const login = { username: POSTGRES_USER, password: POSTGRES_PASSWORD }
 
@@ -29,7 +25,7 @@ describe('postgres check', function () {
   this.timeout(60_000)
   let certificates: Certificates
   let server: PostgresServer
-  const started: TcpServer[] = []
+  const servers = useServers()
 
   before(async () => {
     certificates = await createCertificates()
@@ -39,24 +35,8 @@ describe('postgres check', function () {
     await server.close()
     await certificates.close()
   })
-  afterEach(async () => {
-    for (const each of started.splice(0)) await each.close()
-  })
 
-  async function tcp(behaviour: Behaviour) {
-    const fake = await startTcpServer(behaviour)
-    started.push(fake)
-    return fake
-  }
-
-  const check = ({ port }: { readonly port: number }, options: Options = {}, timeoutMs?: number) =>
-    prepareCheck(
-      postgres,
-      { target: { host: '127.0.0.1', port }, ...(timeoutMs && { timeoutMs }) },
-      { ...login, ...options },
-    )
-
-  const verdict = async (...args: Parameters<typeof check>) => (await check(...args)).verdict()
+  const { check, verdict } = checksOf(postgres, login)
 
   const noConnections = () => eventually(async () => assert.deepEqual(await server.connections(), []))
 
@@ -178,35 +158,35 @@ describe('postgres check', function () {
     })
 
     it('is accepted and never answered', async () => {
-      const fake = await tcp(blackHole)
+      const fake = await servers.tcp(blackHole)
       assert.equal(await verdict(fake, {}, 50), `no answer from 127.0.0.1:${fake.port} within 50 ms`)
       assert.equal(await verdict(fake, { ssl: true }, 50), `no TLS with 127.0.0.1:${fake.port} within 50 ms`)
       await eventually(() => assert.equal(fake.open, 0))
     })
 
     it('is answered one byte at a time', async () => {
-      const fake = await tcp(drip('R\0\0\0\x08\0\0\0\x03'))
+      const fake = await servers.tcp(drip('R\0\0\0\x08\0\0\0\x03'))
       assert.equal(await verdict(fake, {}, 60), `no end of the login at 127.0.0.1:${fake.port} within 60 ms`)
       await eventually(() => assert.equal(fake.open, 0))
     })
 
     it('is closed, half closed or reset', async () => {
       for (const behaviour of [hangUp, halfClose]) {
-        const { port } = await tcp(behaviour)
+        const { port } = await servers.tcp(behaviour)
         assert.equal(await verdict({ port }), `127.0.0.1:${port} closed the connection`)
         assert.equal(
           await verdict({ port }, { ssl: true }),
           `127.0.0.1:${port} closed the connection without an answer`,
         )
       }
-      const resetting = await tcp(reset)
+      const resetting = await servers.tcp(reset)
       for (const ssl of [false, true]) {
         assert.equal(await verdict(resetting, { ssl }), `connection reset by 127.0.0.1:${resetting.port}`)
       }
     })
 
     it('leads to something else', async () => {
-      const fake = await tcp(say('+OK POP3 ready\r\n'))
+      const fake = await servers.tcp(say('+OK POP3 ready\r\n'))
       assert.equal(
         await verdict(fake, { ssl: true }),
         `the answer of 127.0.0.1:${fake.port} is not PostgreSQL: "+OK POP3 ready"`,
@@ -276,12 +256,12 @@ describe('postgres check', function () {
     })
 
     it('fails on a server without it', async () => {
-      const fake = await tcp((socket) => socket.once('data', () => socket.write('N')))
+      const fake = await servers.tcp((socket) => socket.once('data', () => socket.write('N')))
       assert.equal(await verdict(fake, { ssl: true }), `127.0.0.1:${fake.port} does not talk TLS`)
     })
 
     it('does not let anybody put words in front of it', async () => {
-      const fake = await tcp((socket) => socket.once('data', () => socket.write('SR\0\0\0\x08\0\0\0\0')))
+      const fake = await servers.tcp((socket) => socket.once('data', () => socket.write('SR\0\0\0\x08\0\0\0\0')))
       assert.match(await verdict(fake, { ssl: true }), /is not PostgreSQL: "SR/)
     })
   })
@@ -332,11 +312,11 @@ describe('postgres check', function () {
         check(server, { password: 'wrong' }),
         check(server, { query: 'SELECT pg_sleep(30)' }, 50),
         check(nobody),
-        check(await tcp(hangUp)),
-        check(await tcp(hangUp), { ssl: true }),
-        check(await tcp(blackHole), {}, 10),
-        check(await tcp(blackHole), { ssl: true }, 10),
-        check(await tcp(drip('R')), {}, 10),
+        check(await servers.tcp(hangUp)),
+        check(await servers.tcp(hangUp), { ssl: true }),
+        check(await servers.tcp(blackHole), {}, 10),
+        check(await servers.tcp(blackHole), { ssl: true }, 10),
+        check(await servers.tcp(drip('R')), {}, 10),
       ])
       for (const { verdict: run } of targets) await run()
       await assertNothingLeft(async () => {
@@ -403,7 +383,7 @@ describe('postgres check', function () {
     })
 
     it('keeps to the timeout', async () => {
-      const fake = await tcp(blackHole)
+      const fake = await servers.tcp(blackHole)
       assert.match(await old(fake, {}, 50), /^no greeting from .* within 50 ms$/)
       assert.match(await old(fake, { driver: 'postgres' }, 50), /^no answer from .* within 50 ms$/)
     })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { proxyhttp } from '../../src/nerve/checks/proxyhttp.ts'
 import { type Certificates, createCertificates } from '../harness/certificates.ts'
-import { assertNothingLeft, nobody, prepareCheck, repeat } from '../harness/check.ts'
+import { assertNothingLeft, checksOf, nobody, type Options, repeat, useServers } from '../harness/check.ts'
 import { eventually } from '../harness/eventually.ts'
 import { type HttpProxy, type HttpProxyOptions, startHttpProxy } from '../harness/http-proxy.ts'
 import {
@@ -12,13 +12,11 @@ import {
   slowBody,
   startHttpServer,
 } from '../harness/http-server.ts'
-import { type Behaviour, blackHole, drip, halfClose, hangUp, say, startTcpServer } from '../harness/tcp-server.ts'
-
-type Options = Readonly<Record<string, unknown>>
+import { blackHole, drip, halfClose, hangUp, say } from '../harness/tcp-server.ts'
 
 describe('proxyhttp check', function () {
   this.timeout(30_000)
-  const started: { close(): Promise<void> }[] = []
+  const servers = useServers()
   let certificates: Certificates
   let proxy: HttpProxy
 
@@ -29,33 +27,16 @@ describe('proxyhttp check', function () {
   beforeEach(async () => {
     proxy = await startProxy()
   })
-  afterEach(async () => {
-    for (const each of started.splice(0)) await each.close()
-  })
 
-  async function startProxy(options: HttpProxyOptions = {}) {
-    const another = await startHttpProxy(options)
-    started.push(another)
-    return another
-  }
+  const startProxy = (options: HttpProxyOptions = {}) => servers.keep(startHttpProxy(options))
 
   /** A server, and its URL. */
   async function site(first: Answer, options: HttpServerOptions = {}) {
-    const server = await startHttpServer(first, options)
-    started.push(server)
+    const server = await servers.keep(startHttpServer(first, options))
     return { server, url: `${options.tls === undefined ? 'http' : 'https'}://127.0.0.1:${server.port}/` }
   }
 
-  async function tcp(behaviour: Behaviour) {
-    const fake = await startTcpServer(behaviour)
-    started.push(fake)
-    return fake
-  }
-
-  const check = ({ port }: { readonly port: number }, options: Options, timeoutMs?: number) =>
-    prepareCheck(proxyhttp, { target: { host: '127.0.0.1', port }, ...(timeoutMs && { timeoutMs }) }, options)
-
-  const verdict = async (...args: Parameters<typeof check>) => (await check(...args)).verdict()
+  const { check, verdict } = checksOf(proxyhttp)
 
   describe('a URL', () => {
     it('is asked for through the proxy', async () => {
@@ -181,7 +162,7 @@ describe('proxyhttp check', function () {
     })
 
     it('accepts and never answers', async () => {
-      const fake = await tcp(blackHole)
+      const fake = await servers.tcp(blackHole)
       const { port } = fake
       assert.equal(
         await verdict(fake, { urls: ['http://a.invalid/'] }, 50),
@@ -195,7 +176,7 @@ describe('proxyhttp check', function () {
     })
 
     it('answers one byte at a time', async () => {
-      const fake = await tcp(drip('HTTP/1.1 200 OK'))
+      const fake = await servers.tcp(drip('HTTP/1.1 200 OK'))
       for (const url of ['http://a.invalid/', 'https://b.invalid/']) {
         assert.match(await verdict(fake, { urls: [url] }, 100), /^no (answer|tunnel).* within 100 ms$/)
       }
@@ -206,13 +187,13 @@ describe('proxyhttp check', function () {
 
     it('closes the connection, or is something else', async () => {
       for (const behaviour of [hangUp, halfClose]) {
-        const { port } = await tcp(behaviour)
+        const { port } = await servers.tcp(behaviour)
         for (const url of ['http://a.invalid/', 'https://b.invalid/']) {
           const reason = `${url}: 127.0.0.1:${port} closed the connection without an answer`
           assert.equal(await verdict({ port }, { urls: [url] }), reason)
         }
       }
-      const other = await tcp(say('+OK POP3 ready\r\n'))
+      const other = await servers.tcp(say('+OK POP3 ready\r\n'))
       for (const url of ['http://a.invalid/', 'https://b.invalid/']) {
         assert.match(await verdict(other, { urls: [url] }), /: the answer of 127\.0\.0\.1:\d+ is not HTTP: /)
       }
@@ -229,8 +210,8 @@ describe('proxyhttp check', function () {
       check(proxy, { urls: [secure.url], ssl_ca_file: certificates.otherCa }),
       check(proxy, { urls: ['http://127.0.0.1:1/', 'https://127.0.0.1:1/'] }),
       check(nobody, { urls: [plain.url, secure.url] }),
-      check(await tcp(blackHole), { urls: [plain.url, secure.url] }, 10),
-      check(await tcp(hangUp), { urls: [plain.url, secure.url] }),
+      check(await servers.tcp(blackHole), { urls: [plain.url, secure.url] }, 10),
+      check(await servers.tcp(hangUp), { urls: [plain.url, secure.url] }),
     ])
     for (const { verdict: run } of targets) await run()
     await assertNothingLeft(async () => {

@@ -4,28 +4,24 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { amqp, rabbitmq } from '../../src/nerve/checks/rabbitmq.ts'
 import { type Certificates, createCertificates } from '../harness/certificates.ts'
-import { assertNothingLeft, nobody, prepareCheck, repeat } from '../harness/check.ts'
+import {
+  assertNothingLeft,
+  checksOf,
+  nobody,
+  type Options,
+  prepareCheck,
+  repeat,
+  useServers,
+} from '../harness/check.ts'
 import { eventually } from '../harness/eventually.ts'
 import { type RabbitmqServer, startRabbitmq } from '../harness/rabbitmq-server.ts'
-import {
-  type Behaviour,
-  blackHole,
-  drip,
-  halfClose,
-  hangUp,
-  reset,
-  say,
-  startTcpServer,
-  type TcpServer,
-} from '../harness/tcp-server.ts'
-
-type Options = Readonly<Record<string, unknown>>
+import { blackHole, drip, halfClose, hangUp, reset, say } from '../harness/tcp-server.ts'
 
 describe('rabbitmq check', function () {
   this.timeout(120_000)
   let certificates: Certificates
   let server: RabbitmqServer
-  const started: TcpServer[] = []
+  const servers = useServers()
 
   before(async () => {
     certificates = await createCertificates()
@@ -35,20 +31,8 @@ describe('rabbitmq check', function () {
     await server.close()
     await certificates.close()
   })
-  afterEach(async () => {
-    for (const each of started.splice(0)) await each.close()
-  })
 
-  async function tcp(behaviour: Behaviour) {
-    const fake = await startTcpServer(behaviour)
-    started.push(fake)
-    return fake
-  }
-
-  const check = ({ port }: { readonly port: number }, options: Options = {}, timeoutMs?: number) =>
-    prepareCheck(rabbitmq, { target: { host: '127.0.0.1', port }, ...(timeoutMs && { timeoutMs }) }, options)
-
-  const verdict = async (...args: Parameters<typeof check>) => (await check(...args)).verdict()
+  const { check, verdict } = checksOf(rabbitmq)
 
   const says = ({ port }: { readonly port: number }, word: string) => `127.0.0.1:${port} says: ${word}`
 
@@ -167,35 +151,35 @@ describe('rabbitmq check', function () {
     })
 
     it('is accepted and never answered', async () => {
-      const fake = await tcp(blackHole)
+      const fake = await servers.tcp(blackHole)
       assert.equal(await verdict(fake, {}, 50), `no login at 127.0.0.1:${fake.port} within 50 ms`)
       assert.equal(await verdict(fake, { ssl: true }, 50), `no login over TLS at 127.0.0.1:${fake.port} within 50 ms`)
       await eventually(() => assert.equal(fake.open, 0))
     })
 
     it('is answered one byte at a time', async () => {
-      const fake = await tcp(drip('\x01\0\0\0\0\x02\0\0'))
+      const fake = await servers.tcp(drip('\x01\0\0\0\0\x02\0\0'))
       assert.equal(await verdict(fake, {}, 100), `no login at 127.0.0.1:${fake.port} within 100 ms`)
       await eventually(() => assert.equal(fake.open, 0))
     })
 
     it('is closed, half closed or reset', async () => {
       for (const behaviour of [hangUp, halfClose]) {
-        const { port } = await tcp(behaviour)
+        const { port } = await servers.tcp(behaviour)
         assert.equal(await verdict({ port }), `127.0.0.1:${port} closed the connection during the login`)
         assert.equal(
           await verdict({ port }, { ssl: true }),
           `TLS with 127.0.0.1:${port} failed: the server closed the connection`,
         )
       }
-      const resetting = await tcp(reset)
+      const resetting = await servers.tcp(reset)
       assert.equal(await verdict(resetting), `connection reset by 127.0.0.1:${resetting.port}`)
     })
 
     it('leads to something else', async () => {
-      const fake = await tcp(say('HTTP/1.1 400 Bad Request\r\n\r\n'))
+      const fake = await servers.tcp(say('HTTP/1.1 400 Bad Request\r\n\r\n'))
       assert.match(await verdict(fake), /^the answer of 127\.0\.0\.1:\d+ is not AMQP: /)
-      const other = await tcp(say('AMQP\0\0\x09\x01'))
+      const other = await servers.tcp(say('AMQP\0\0\x09\x01'))
       assert.match(await verdict(other, {}, 200), /is not AMQP|within 200 ms/)
     })
 
@@ -215,7 +199,7 @@ describe('rabbitmq check', function () {
 
     it('is closed by an abort', async () => {
       for (const ssl of [false, true]) {
-        const fake = await tcp(blackHole)
+        const fake = await servers.tcp(blackHole)
         const stop = new AbortController()
         const pending = (await check(fake, { ssl })).verdict(stop.signal)
         await eventually(() => assert.notEqual(fake.received, ''))
@@ -268,12 +252,12 @@ describe('rabbitmq check', function () {
       check(server, { vhost: 'nowhere' }),
       check(server, {}, 3),
       check(nobody),
-      check(await tcp(hangUp)),
-      check(await tcp(reset)),
-      check(await tcp(say('garbage, garbage, garbage\r\n'))),
-      check(await tcp(blackHole), {}, 10),
-      check(await tcp(blackHole), { ssl: true }, 10),
-      check(await tcp(drip('\x01')), {}, 10),
+      check(await servers.tcp(hangUp)),
+      check(await servers.tcp(reset)),
+      check(await servers.tcp(say('garbage, garbage, garbage\r\n'))),
+      check(await servers.tcp(blackHole), {}, 10),
+      check(await servers.tcp(blackHole), { ssl: true }, 10),
+      check(await servers.tcp(drip('\x01')), {}, 10),
     ])
     for (const { verdict: run } of targets) await run()
     await assertNothingLeft(async () => {

@@ -3,38 +3,23 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { redis } from '../../src/nerve/checks/redis.ts'
 import { type Certificates, createCertificates } from '../harness/certificates.ts'
-import { assertNothingLeft, nobody, prepareCheck, repeat } from '../harness/check.ts'
+import { assertNothingLeft, checksOf, nobody, repeat, useServers } from '../harness/check.ts'
 import { eventually } from '../harness/eventually.ts'
 import { freePort } from '../harness/ports.ts'
 import { type RedisOptions, type RedisServer, startRedis } from '../harness/redis-server.ts'
-import { type Behaviour, blackHole, drip, hangUp, reset, say, startTcpServer } from '../harness/tcp-server.ts'
-
-type Options = Readonly<Record<string, unknown>>
+import { type Behaviour, blackHole, drip, hangUp, reset, say } from '../harness/tcp-server.ts'
 
 describe('redis check', function () {
   this.timeout(30_000)
   let server: RedisServer
-  const started: { close(): Promise<void> }[] = []
+  const servers = useServers()
 
   before(async () => {
     server = await startRedis()
   })
   after(() => server.close())
-  afterEach(async () => {
-    for (const each of started.splice(0)) await each.close()
-  })
 
-  async function redisServer(options: RedisOptions) {
-    const another = await startRedis(options)
-    started.push(another)
-    return another
-  }
-
-  async function tcp(behaviour: Behaviour) {
-    const fake = await startTcpServer(behaviour)
-    started.push(fake)
-    return fake
-  }
+  const redisServer = (options: RedisOptions) => servers.keep(startRedis(options))
 
   /** Answers each request of a client with the next reply. */
   const scripted =
@@ -44,10 +29,7 @@ describe('redis check', function () {
       socket.on('data', () => socket.write(replies[next++] ?? '-ERR nothing more to say\r\n'))
     }
 
-  const check = ({ port }: { readonly port: number }, options: Options = {}, timeoutMs?: number) =>
-    prepareCheck(redis, { target: { host: '127.0.0.1', port }, ...(timeoutMs && { timeoutMs }) }, options)
-
-  const verdict = async (...args: Parameters<typeof check>) => (await check(...args)).verdict()
+  const { check, verdict } = checksOf(redis)
 
   const says = ({ port }: { readonly port: number }, text: string) => `127.0.0.1:${port} says: ${text}`
 
@@ -61,7 +43,7 @@ describe('redis check', function () {
     })
 
     it('is asked PING and EXISTS and nothing else', async () => {
-      const fake = await tcp(scripted('+PONG\r\n', ':0\r\n'))
+      const fake = await servers.tcp(scripted('+PONG\r\n', ':0\r\n'))
       assert.equal(await verdict(fake), 'pass')
       assert.equal(fake.received, '*1\r\n$4\r\nPING\r\n*2\r\n$6\r\nEXISTS\r\n$25\r\nnerve-redis-service-check\r\n')
     })
@@ -72,8 +54,8 @@ describe('redis check', function () {
     })
 
     it('may be a member of a cluster that holds other keys', async () => {
-      assert.equal(await verdict(await tcp(scripted('+PONG\r\n', '-MOVED 123 127.0.0.1:7001\r\n'))), 'pass')
-      const down = await tcp(scripted('+PONG\r\n', '-CLUSTERDOWN The cluster is down\r\n'))
+      assert.equal(await verdict(await servers.tcp(scripted('+PONG\r\n', '-MOVED 123 127.0.0.1:7001\r\n'))), 'pass')
+      const down = await servers.tcp(scripted('+PONG\r\n', '-CLUSTERDOWN The cluster is down\r\n'))
       assert.equal(await verdict(down), says(down, 'CLUSTERDOWN The cluster is down'))
     })
   })
@@ -175,31 +157,31 @@ describe('redis check', function () {
     })
 
     it('is accepted and never answered', async () => {
-      const fake = await tcp(blackHole)
+      const fake = await servers.tcp(blackHole)
       assert.equal(await verdict(fake, {}, 50), `no answer to PING from 127.0.0.1:${fake.port} within 50 ms`)
       await eventually(() => assert.equal(fake.open, 0))
     })
 
     it('is answered one byte at a time', async () => {
-      const fake = await tcp(drip('+PONG and so on'))
+      const fake = await servers.tcp(drip('+PONG and so on'))
       assert.equal(await verdict(fake, {}, 100), `no answer to PING from 127.0.0.1:${fake.port} within 100 ms`)
       await eventually(() => assert.equal(fake.open, 0))
     })
 
     it('is closed or reset', async () => {
-      const closing = await tcp(hangUp)
+      const closing = await servers.tcp(hangUp)
       assert.equal(await verdict(closing), `127.0.0.1:${closing.port} closed the connection`)
-      const resetting = await tcp(reset)
+      const resetting = await servers.tcp(reset)
       assert.equal(await verdict(resetting), `connection reset by 127.0.0.1:${resetting.port}`)
     })
 
     it('leads to something else', async () => {
-      const fake = await tcp(say('HTTP/1.1 400 Bad Request\r\n\r\n'))
+      const fake = await servers.tcp(say('HTTP/1.1 400 Bad Request\r\n\r\n'))
       assert.equal(await verdict(fake), `the answer of 127.0.0.1:${fake.port} is not Redis: Unknown RESP type 72 "H"`)
     })
 
     it('is closed by an abort', async () => {
-      const fake = await tcp(blackHole)
+      const fake = await servers.tcp(blackHole)
       const stop = new AbortController()
       const pending = (await check(fake)).verdict(stop.signal)
       await eventually(() => assert.match(fake.received, /PING/))
@@ -253,7 +235,7 @@ describe('redis check', function () {
       const targets = await Promise.all([
         check(secure, { ssl: true }),
         check(secure, { ssl: true, ssl_ca_file: certificates.otherCa }),
-        check(await tcp(blackHole), { ssl: true }, 10),
+        check(await servers.tcp(blackHole), { ssl: true }, 10),
       ])
       for (const { verdict: run } of targets) await run()
       await assertNothingLeft(async () => {
@@ -270,11 +252,11 @@ describe('redis check', function () {
         check(server, { db: 16 }),
         check(server, { username: 'nobody', password: 'wrong' }),
         check(nobody),
-        check(await tcp(hangUp)),
-        check(await tcp(reset)),
-        check(await tcp(say('garbage\r\n'))),
-        check(await tcp(blackHole), {}, 10),
-        check(await tcp(drip('+')), {}, 10),
+        check(await servers.tcp(hangUp)),
+        check(await servers.tcp(reset)),
+        check(await servers.tcp(say('garbage\r\n'))),
+        check(await servers.tcp(blackHole), {}, 10),
+        check(await servers.tcp(drip('+')), {}, 10),
       ])
       for (const { verdict: run } of targets) await run()
       await assertNothingLeft(async () => {

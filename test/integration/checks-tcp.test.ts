@@ -3,11 +3,11 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { noop } from '../../src/nerve/checks/noop.ts'
 import { tcp } from '../../src/nerve/checks/tcp.ts'
-import { assertNothingLeft, nobody, prepareCheck, repeat } from '../harness/check.ts'
+import { assertNothingLeft, nobody, prepareCheck, repeat, useServers } from '../harness/check.ts'
 import { Child } from '../harness/child.ts'
 import { eventually } from '../harness/eventually.ts'
 import { freeze } from '../harness/freeze.ts'
-import { type Behaviour, blackHole, hangUp, startTcpServer, type TcpServer } from '../harness/tcp-server.ts'
+import { blackHole, hangUp } from '../harness/tcp-server.ts'
 
 /** A frozen server with a full queue of connections: the kernel answers no further one, as a network that drops packets. */
 async function startFullServer(): Promise<{ readonly port: number; stop(): Promise<void> }> {
@@ -31,23 +31,14 @@ async function startFullServer(): Promise<{ readonly port: number; stop(): Promi
 }
 
 describe('tcp check', () => {
-  const started: TcpServer[] = []
-  afterEach(async () => {
-    for (const server of started.splice(0)) await server.close()
-  })
-
-  async function serve(behaviour: Behaviour, host?: string) {
-    const server = await startTcpServer(behaviour, host)
-    started.push(server)
-    return server
-  }
+  const servers = useServers()
 
   const verdict = async (host: string, port: number, timeoutMs?: number) =>
     (await prepareCheck(tcp, { target: { host, port }, ...(timeoutMs && { timeoutMs }) })).verdict()
 
   it('passes when a connection is established, and sends nothing', async () => {
     for (const behaviour of [blackHole, hangUp]) {
-      const server = await serve(behaviour)
+      const server = await servers.tcp(behaviour)
       assert.equal(await verdict(server.host, server.port), 'pass')
       await eventually(() => assert.deepEqual([server.accepted, server.open], [1, 0]))
       assert.equal(server.received, '')
@@ -55,9 +46,9 @@ describe('tcp check', () => {
   })
 
   it('passes on an IPv6 address and on a name', async () => {
-    const { port } = await serve(blackHole, '::1')
+    const { port } = await servers.tcp(blackHole, '::1')
     assert.equal(await verdict('::1', port), 'pass')
-    const named = await serve(blackHole)
+    const named = await servers.tcp(blackHole)
     assert.equal(await verdict('localhost', named.port), 'pass')
   })
 
@@ -78,7 +69,7 @@ describe('tcp check', () => {
   })
 
   it('leaves nothing behind after many runs', async () => {
-    const open = await serve(blackHole)
+    const open = await servers.tcp(blackHole)
     const targets = await Promise.all(
       [open, nobody, { host: '::1', port: 1 }].map(({ host, port }) => prepareCheck(tcp, { target: { host, port } })),
     )
