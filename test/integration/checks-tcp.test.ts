@@ -1,34 +1,10 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { connect } from 'node:net'
 import { noop } from '../../src/nerve/checks/noop.ts'
 import { tcp } from '../../src/nerve/checks/tcp.ts'
 import { assertNothingLeft, nobody, prepareCheck, repeat, useServers } from '../harness/check.ts'
-import { Child } from '../harness/child.ts'
 import { eventually } from '../harness/eventually.ts'
-import { freeze } from '../harness/freeze.ts'
+import { startFullServer } from '../harness/full-server.ts'
 import { blackHole, hangUp } from '../harness/tcp-server.ts'
-
-/** A frozen server with a full queue of connections: the kernel answers no further one, as a network that drops packets. */
-async function startFullServer(): Promise<{ readonly port: number; stop(): Promise<void> }> {
-  const script = `const server = require('node:net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () =>
-    console.log(server.address().port))`
-  const child = new Child('full server', process.execPath, ['-e', script])
-  const port = await eventually(() => {
-    assert.match(child.output, /^\d+\n/)
-    return Number(child.output)
-  })
-  await freeze(child)
-  const queued = [1, 2].map(() => connect(port, '127.0.0.1'))
-  for (const socket of queued) await once(socket, 'connect')
-  return {
-    port,
-    async stop() {
-      for (const socket of queued) socket.destroy()
-      await child.stop()
-    },
-  }
-}
 
 describe('tcp check', () => {
   const servers = useServers()
@@ -64,7 +40,7 @@ describe('tcp check', () => {
         assert.equal(await verdict('127.0.0.1', full.port, 50), `no connection to 127.0.0.1:${full.port} within 50 ms`)
       })
     } finally {
-      await full.stop()
+      await full.close()
     }
   })
 

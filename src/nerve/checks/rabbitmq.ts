@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { Socket } from 'node:net'
 import type { ChannelModel, ConfirmChannel, Options } from 'amqplib'
 import * as z from 'zod'
@@ -14,6 +15,8 @@ import { prepareTls, refineTls, type TlsOptions, tlsOptions } from './tls-option
 
 /** The account that every fresh RabbitMQ has, and Airbnb's default. */
 const GUEST = 'guest'
+/** Where node tells of every client socket, at once when it is made. */
+const SOCKET_MADE = 'net.client.socket'
 const MESSAGE = Buffer.from('nerve test message')
 /** How long a message stays that a failed run leaves behind, ms. */
 const EXPIRATION_MS = 2000
@@ -61,11 +64,13 @@ const define = (type: string): CheckType =>
       return {
         waitingFor: () => progress.waitingFor,
         async run(signal) {
-          const { model, stream, blocked } = await login(signal)
+          const { model, stream, broken, ended } = await login(signal)
           const destroy = () => stream.destroy()
           signal.addEventListener('abort', destroy, { once: true })
           try {
-            await rejectOnAbort(Promise.race([examine(model, settings, where, progress), blocked]), signal)
+            await rejectOnAbort(Promise.race([examine(model, settings, where, progress), broken]), signal)
+            progress.waitingFor = `goodbye from ${where}`
+            await rejectOnAbort(Promise.race([model.close(), ended]), signal)
             stream.destroySoon()
           } catch (cause) {
             destroy()
@@ -103,8 +108,6 @@ async function examine(
     asking(`confirmation of a message in queue ${queue}`)
     await passMessage(channel, queue, asking)
   }
-  asking('goodbye')
-  await model.close()
 }
 
 async function passMessage(channel: ConfirmChannel, queue: string, asking: (what: string) => void): Promise<void> {
@@ -121,8 +124,10 @@ async function passMessage(channel: ConfirmChannel, queue: string, asking: (what
 interface Broker {
   readonly model: ChannelModel
   readonly stream: Socket
-  /** Rejects when the server takes no more messages; then nothing would be answered. */
-  readonly blocked: Promise<never>
+  /** Rejects when nothing will be answered any more: the connection has ended, or the server takes no messages. */
+  readonly broken: Promise<never>
+  /** Resolves when the connection has ended. */
+  readonly ended: Promise<void>
 }
 
 interface Login {
@@ -140,10 +145,11 @@ async function prepareLogin(context: CheckContext, options: RabbitmqOptions, pro
   const readPassword = await preparePassword(settings)
 
   const transport = async (signal: AbortSignal): Promise<Transport> => {
+    progress.waitingFor = `connection to ${where}`
     const secure = await tls?.connectionOptions()
     if (tls === undefined) return { hostname: target.host, socketOptions: { ...connector.address, signal } }
-    progress.waitingFor = `connection to ${where}`
     const socket = await connector.open(signal)
+    progress.waitingFor = `login over TLS at ${where}`
     return { hostname: tls.serverName, socketOptions: { ...secure, socket }, socket }
   }
   return {
@@ -151,13 +157,16 @@ async function prepareLogin(context: CheckContext, options: RabbitmqOptions, pro
     async login(signal) {
       const password = await readPassword()
       const { hostname, socketOptions, socket } = await transport(signal)
-      progress.waitingFor = tls === undefined ? `login at ${where}` : `login over TLS at ${where}`
       const protocol = tls === undefined ? 'amqp' : 'amqps'
       const url = { ...account(settings, password), hostname, port: target.port, protocol }
       const stop = () => socket?.destroy()
       signal.addEventListener('abort', stop, { once: true })
       try {
-        return createBroker(await rejectOnAbort(connect(url, { ...socketOptions, noDelay: true }), signal))
+        const onConnect = () => {
+          progress.waitingFor = `login at ${where}`
+        }
+        const login = whenConnected(() => connect(url, { ...socketOptions, noDelay: true }), onConnect)
+        return createBroker(await rejectOnAbort(login, signal))
       } catch (cause) {
         stop()
         signal.throwIfAborted()
@@ -166,6 +175,17 @@ async function prepareLogin(context: CheckContext, options: RabbitmqOptions, pro
         signal.removeEventListener('abort', stop)
       }
     },
+  }
+}
+
+/** Calls back when the socket that `open` makes is connected: amqplib shows its own one only after the login. */
+function whenConnected<T>(open: () => T, onConnect: () => void): T {
+  const onSocket = (message: unknown) => (message as { readonly socket: Socket }).socket.once('connect', onConnect)
+  subscribe(SOCKET_MADE, onSocket)
+  try {
+    return open()
+  } finally {
+    unsubscribe(SOCKET_MADE, onSocket)
   }
 }
 
@@ -207,11 +227,14 @@ function account({ username = GUEST, vhost = '' }: LoginSettings, password: stri
 function createBroker(model: ChannelModel): Broker {
   // Whoever waits for an answer is told too; without a listener the process would end.
   model.on('error', () => {})
-  const blocked = new Promise<never>((_, reject) => {
+  // amqplib leaves some questions open for ever when the connection ends.
+  const ended = new Promise<void>((resolve) => model.on('close', resolve))
+  const broken = new Promise<never>((_, reject) => {
+    model.on('close', () => reject(new Error('Connection closed')))
     model.on('blocked', (reason) => reject(new Error(`the server takes no messages: ${reason}`)))
   })
-  blocked.catch(() => {}) // it may come when nobody looks any more
-  return { model, blocked, stream: (model.connection as unknown as { readonly stream: Socket }).stream }
+  broken.catch(() => {}) // it may come when nobody looks any more
+  return { model, broken, ended, stream: (model.connection as unknown as { readonly stream: Socket }).stream }
 }
 
 interface Attempt {
@@ -235,7 +258,7 @@ function describeFailure(error: unknown, where: string): string {
   const message = messageOf(error)
   const [, word] = /with message "(.*)"/s.exec(message) ?? []
   if (word !== undefined) return oneLine(`${where} says: ${word}`, 250)
-  if (/^(?:Unexpected close|Connection closed|Channel closed|Channel ended)/.test(message))
+  if (/^(?:Unexpected close|Connection closed|Channel closed|Channel ended)/i.test(message))
     return `${where} closed the connection`
   if (/frame|Expected Connection/i.test(message)) return oneLine(`the answer of ${where} is not AMQP: ${message}`, 200)
   return codeOf(error) === '' ? oneLine(message, 200) : explain(error, where)
