@@ -40,8 +40,8 @@ export interface Subject {
   readonly port: number
   /** With these it passes. */
   readonly options: Options
-  /** What makes it as impatient as its `timeout`, where it has deadlines of its own. */
-  readonly hurry?: Options
+  /** Options that are deadlines beside `timeout`. */
+  readonly deadlines?: readonly string[]
   readonly words: Words
   readonly wrongPassword?: Aim & { readonly reason: RegExp }
   /** Servers that must be refused for their certificates. */
@@ -63,6 +63,10 @@ export interface Workshop {
   /** Closes it with the subjects. */
   keep<Server extends Closable>(starting: Promise<Server>): Promise<Server>
 }
+
+/** Sets the deadlines that a subject has beside `timeout`. */
+export const inTime = ({ deadlines = [] }: Subject, ms: number): Options =>
+  Object.fromEntries(deadlines.map((name) => [name, `${ms}ms`]))
 
 /** The bad certificates, by the usual options: `good` is a server with a good certificate, `expired` one without. */
 export function refusals(

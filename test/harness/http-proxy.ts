@@ -10,7 +10,7 @@ export interface HttpProxyOptions {
 /** A forward proxy: carries requests for http URLs, and bytes for everything else. */
 export interface HttpProxy {
   readonly port: number
-  /** What it was asked for: `GET http://host/path`, `CONNECT host:443`. */
+  /** What it was asked for, the first hundred times: `GET http://host/path`, `CONNECT host:443`. */
   readonly requests: readonly string[]
   /** Connections of clients that are open now. */
   readonly open: number
@@ -19,13 +19,16 @@ export interface HttpProxy {
 
 export async function startHttpProxy({ login }: HttpProxyOptions = {}): Promise<HttpProxy> {
   const requests: string[] = []
+  const note = (request: string) => {
+    if (requests.length < 100) requests.push(request)
+  }
   const clients = new Set<Socket>()
   const others = new Set<Socket>()
   const isAllowed = ({ headers }: IncomingMessage) =>
     login === undefined || headers['proxy-authorization'] === `Basic ${Buffer.from(login).toString('base64')}`
 
   const forward = (incoming: IncomingMessage, response: ServerResponse) => {
-    requests.push(`${incoming.method} ${incoming.url}`)
+    note(`${incoming.method} ${incoming.url}`)
     if (!isAllowed(incoming)) return void response.writeHead(407).end('who are you?')
     const { 'proxy-authorization': _, ...headers } = incoming.headers
     const outgoing = request(incoming.url ?? '', { method: incoming.method, headers, agent: false }, (answer) => {
@@ -37,7 +40,7 @@ export async function startHttpProxy({ login }: HttpProxyOptions = {}): Promise<
     outgoing.end()
   }
   const tunnel = (incoming: IncomingMessage, client: Socket) => {
-    requests.push(`CONNECT ${incoming.url}`)
+    note(`CONNECT ${incoming.url}`)
     if (!isAllowed(incoming)) return void client.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n')
     const { hostname, port } = new URL(`http://${incoming.url}`)
     const server = connect(Number(port), hostname.replace(/^\[(.*)\]$/, '$1'))

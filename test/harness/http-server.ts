@@ -81,6 +81,7 @@ export interface HttpServerOptions {
 /** A real HTTP server whose answers a test scripts. */
 export interface HttpServer {
   readonly port: number
+  /** The first hundred. */
   readonly requests: readonly SeenRequest[]
   /** Connections accepted so far. */
   readonly accepted: number
@@ -121,7 +122,8 @@ export async function startHttpServer(first: Answer, options: HttpServerOptions 
     socket.on('close', () => sockets.delete(socket))
   })
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    requests.push({ method: request.method ?? '', url: request.url ?? '', headers: request.headers })
+    if (requests.length < 100)
+      requests.push({ method: request.method ?? '', url: request.url ?? '', headers: request.headers })
     result.answer(request, response)
   })
   server.listen(

@@ -3,11 +3,19 @@ import dns from 'node:dns'
 import { syncBuiltinESMExports } from 'node:module'
 import type { LookupFunction } from 'node:net'
 import { type CheckUnderTest, nobody, type Options, prepareCheck, useServers } from '../harness/check.ts'
-import { badCertificates, type Subject } from '../harness/check-subject.ts'
+import { badCertificates, inTime, type Subject } from '../harness/check-subject.ts'
 import { type Subjects, startSubjects } from '../harness/check-subjects.ts'
 import { eventually } from '../harness/eventually.ts'
 import { startFullServer } from '../harness/full-server.ts'
-import { all, type Downstream, halfClosedAfter, oneByteEvery, silentAfter, startRelay } from '../harness/relay.ts'
+import {
+  all,
+  type Downstream,
+  halfClosedAfter,
+  oneByteEvery,
+  type Relay,
+  silentAfter,
+  startRelay,
+} from '../harness/relay.ts'
 
 /** Of the runs that something never comes to. */
 const TIMEOUT_MS = 300
@@ -47,7 +55,7 @@ describe('every check', function () {
     prepareCheck(type, { target, ...(timeoutMs !== undefined && { timeoutMs }) }, { ...options, ...more })
 
   const impatient = (subject: Subject, target: Target, more: Options = {}) =>
-    check(subject, target, { ...subject.hurry, ...more }, TIMEOUT_MS)
+    check(subject, target, { ...inTime(subject, TIMEOUT_MS), ...more }, TIMEOUT_MS)
 
   const relays: Relay[] = []
   const relayed = async ({ port }: Subject, downstream: Downstream, host?: string) => {
@@ -200,7 +208,7 @@ describe('every check', function () {
     it('when the connection is half closed in the middle of the answer, wherever that is', () =>
       row(async (subject) => {
         const relay = await relayed(subject, all)
-        const { verdict } = await check(subject, relay, subject.hurry)
+        const { verdict } = await check(subject, relay)
         assert.equal(await verdict(), 'pass')
         const verdicts = new Set<string>()
         for (const bytes of spread(relay.said - (subject.words.farewellBytes ?? 0), CUTS)) {

@@ -6,7 +6,6 @@ import { kubernetes } from '../../src/nerve/checks/kubernetes.ts'
 import { type Certificates, createCertificates } from '../harness/certificates.ts'
 import { assertNothingLeft, checksOf, nobody, repeat, useServers } from '../harness/check.ts'
 import { eventually } from '../harness/eventually.ts'
-import { guarded, notReady, ready, refusal } from '../harness/kubernetes-api.ts'
 import {
   type Answer,
   type HttpServer,
@@ -16,6 +15,7 @@ import {
   startHttpServer,
   truncated,
 } from '../harness/http-server.ts'
+import { guarded, notReady, ready, refusal } from '../harness/kubernetes-api.ts'
 import { blackHole, drip, halfClose, hangUp } from '../harness/tcp-server.ts'
 
 describe('kubernetes check', function () {
