@@ -1,15 +1,19 @@
 import assert from 'node:assert/strict'
-import { type CheckUnderTest, nobody, type Options, prepareCheck, repeat } from './check.ts'
-import { type Closable, inTime, type Subject } from './check-subject.ts'
+import { type CheckUnderTest, nobody, prepareCheck, repeat } from './check.ts'
+import { type Aim, type Closable, inTime, type Subject } from './check-subject.ts'
 import { eventually } from './eventually.ts'
 import { type Footprint, footprint, growth } from './footprint.ts'
-import { type Downstream, halfClosedAfter, silentAfter, startRelay } from './relay.ts'
+import { type Downstream, halfClosedAfter, resetAtOnce, silentAfter, startRelay } from './relay.ts'
 
 /** Of the runs on a server that says nothing. */
 const SILENCE_MS = 10
 /** As many services have a check of the same server. */
 const AT_ONCE = 5
 const SETTLED_WITHIN_MS = 20_000
+
+const nonsense: Downstream = (_server, client) => {
+  client.write('\xff\0\r\nnonsense, nonsense, nonsense\r\n'.repeat(10))
+}
 
 /** A check in good and in bad times. */
 interface Variant {
@@ -77,37 +81,32 @@ async function settled(subject: Subject, complaints: () => readonly string[] = (
 
 async function prepareVariants(subject: Subject, relays: Closable[]): Promise<readonly Variant[]> {
   const { type, port, options, words, wrongPassword, certificates } = subject
-  const local = (to: number) => ({ host: '127.0.0.1', port: to })
-  const answers = words.silence !== undefined
-  const variant = async (
-    name: string,
-    to: number,
-    more: Options,
-    passes = false,
-    timeoutMs = 5000,
-  ): Promise<Variant> => {
-    const check = await prepareCheck(type, { target: local(to), timeoutMs }, more)
-    return { name, check, passes }
-  }
-  const relayed = async (downstream: Downstream) => {
+  /** Who waits for nothing passes wherever it can connect. */
+  const passes = words.silence === undefined
+  const prepare = async (name: string, aim: Aim, expected: Pick<Variant, 'passes'>, timeoutMs = 5000) => ({
+    name,
+    check: await prepareCheck(type, { target: { host: '127.0.0.1', port: aim.port }, timeoutMs }, aim.options),
+    ...expected,
+  })
+  const spoiled = async (name: string, downstream: Downstream, timeoutMs?: number) => {
     const relay = await startRelay(port, downstream)
     relays.push(relay)
-    return relay.port
+    const hurry = timeoutMs === undefined || passes ? {} : inTime(subject, timeoutMs)
+    const aim = { port: relay.port, options: { ...options, ...hurry } }
+    return prepare(name, aim, { passes }, passes ? undefined : timeoutMs)
   }
-  const hasty = { ...options, ...inTime(subject, SILENCE_MS) }
-  const starting = [
-    variant('healthy', port, options, true),
-    variant('refused', nobody.port, options),
-    answers
-      ? variant('silent', await relayed(silentAfter(0)), hasty, false, SILENCE_MS)
-      : variant('silent', await relayed(silentAfter(0)), options, true),
-    variant('half closed', await relayed(halfClosedAfter(5)), options, !answers),
-  ]
-  if (wrongPassword !== undefined) {
-    starting.push(variant('wrong password', wrongPassword.port, wrongPassword.options))
+  const bad: Readonly<Record<string, Aim>> = {
+    refused: { port: nobody.port, options },
+    ...(wrongPassword && { 'wrong password': wrongPassword }),
+    ...certificates,
   }
-  for (const [kind, aim] of Object.entries(certificates ?? {})) {
-    starting.push(variant(`certificate ${kind}`, aim.port, aim.options))
-  }
-  return Promise.all(starting)
+  return Promise.all([
+    prepare('healthy', subject, { passes: true }),
+    spoiled('silent', silentAfter(0), SILENCE_MS),
+    spoiled('nonsense', nonsense, SILENCE_MS),
+    spoiled('half closed', halfClosedAfter(5)),
+    // A connection that is reset may have been there for a moment.
+    ...(passes ? [] : [spoiled('reset', resetAtOnce)]),
+    ...Object.entries(bad).map(([name, aim]) => prepare(name, aim, { passes: false })),
+  ])
 }

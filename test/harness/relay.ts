@@ -35,6 +35,11 @@ export const halfClosedAfter = (bytes: number): Downstream => limited(bytes, (cl
 /** So many bytes arrive, and then nothing. */
 export const silentAfter = (bytes: number): Downstream => limited(bytes, () => {})
 
+/** The connection is reset at once. */
+export const resetAtOnce: Downstream = (_server, client) => {
+  client.resetAndDestroy()
+}
+
 function limited(bytes: number, atEnd: (client: Socket) => void): Downstream {
   return (server, client) => {
     let left = bytes

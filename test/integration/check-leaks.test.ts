@@ -3,7 +3,7 @@ import { runManyTimes } from '../harness/check-leaks.ts'
 import { type Subjects, startSubjects } from '../harness/check-subjects.ts'
 
 /** Of each type. `npm run bench:checks -- leaks` does ten thousand. */
-const RUNS = 300
+const RUNS = 200
 /** So much a heap varies; ten thousand runs show smaller leaks. */
 const HEAP_MB = 2
 

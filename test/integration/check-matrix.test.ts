@@ -13,6 +13,7 @@ import {
   halfClosedAfter,
   oneByteEvery,
   type Relay,
+  resetAtOnce,
   silentAfter,
   startRelay,
 } from '../harness/relay.ts'
@@ -203,6 +204,15 @@ describe('every check', function () {
         const relay = await relayed(subject, halfClosedAfter(0))
         const { hangUp } = subject.words
         return [await timely(await check(subject, relay), 0), hangUp === undefined ? 'pass' : of(relay, hangUp)]
+      }))
+
+    it('when the connection is reset', () =>
+      row(async (subject) => {
+        const relay = await relayed(subject, resetAtOnce)
+        const found = await timely(await check(subject, relay), 0)
+        // A connection may be reset before it is known to be established.
+        const reset = new RegExp(`(connection reset by|TLS with) ${of(relay, 'W')}|^bash .*Connection reset`)
+        return [found, isAnswered(subject) ? reset : /^(pass|connection reset by .*)$/]
       }))
 
     it('when the connection is half closed in the middle of the answer, wherever that is', () =>

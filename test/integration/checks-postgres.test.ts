@@ -5,19 +5,11 @@ import { join } from 'node:path'
 import { postgres } from '../../src/nerve/checks/postgres.ts'
 import { sql } from '../../src/nerve/checks/sql.ts'
 import { type Certificates, createCertificates } from '../harness/certificates.ts'
-import {
-  assertNothingLeft,
-  checksOf,
-  nobody,
-  type Options,
-  prepareCheck,
-  repeat,
-  useServers,
-} from '../harness/check.ts'
+import { assertNothingLeft, checksOf, nobody, type Options, prepareCheck, useServers } from '../harness/check.ts'
 import { eventually } from '../harness/eventually.ts'
 import { MARIADB_PASSWORD, MARIADB_USER, type MariadbServer, startMariadb } from '../harness/mariadb-server.ts'
 import { POSTGRES_PASSWORD, POSTGRES_USER, type PostgresServer, startPostgres } from '../harness/postgres-server.ts'
-import { blackHole, drip, halfClose, hangUp, reset, say } from '../harness/tcp-server.ts'
+import { blackHole, say } from '../harness/tcp-server.ts'
 
 const login = { username: POSTGRES_USER, password: POSTGRES_PASSWORD }
 
@@ -153,38 +145,6 @@ describe('postgres check', function () {
   })
 
   describe('a bad connection', () => {
-    it('is refused', async () => {
-      assert.equal(await verdict(nobody), 'connection refused by 127.0.0.1:1')
-    })
-
-    it('is accepted and never answered', async () => {
-      const fake = await servers.tcp(blackHole)
-      assert.equal(await verdict(fake, {}, 50), `no answer from 127.0.0.1:${fake.port} within 50 ms`)
-      assert.equal(await verdict(fake, { ssl: true }, 50), `no TLS with 127.0.0.1:${fake.port} within 50 ms`)
-      await eventually(() => assert.equal(fake.open, 0))
-    })
-
-    it('is answered one byte at a time', async () => {
-      const fake = await servers.tcp(drip('R\0\0\0\x08\0\0\0\x03'))
-      assert.equal(await verdict(fake, {}, 60), `no end of the login at 127.0.0.1:${fake.port} within 60 ms`)
-      await eventually(() => assert.equal(fake.open, 0))
-    })
-
-    it('is closed, half closed or reset', async () => {
-      for (const behaviour of [hangUp, halfClose]) {
-        const { port } = await servers.tcp(behaviour)
-        assert.equal(await verdict({ port }), `127.0.0.1:${port} closed the connection`)
-        assert.equal(
-          await verdict({ port }, { ssl: true }),
-          `127.0.0.1:${port} closed the connection without an answer`,
-        )
-      }
-      const resetting = await servers.tcp(reset)
-      for (const ssl of [false, true]) {
-        assert.equal(await verdict(resetting, { ssl }), `connection reset by 127.0.0.1:${resetting.port}`)
-      }
-    })
-
     it('leads to something else', async () => {
       const fake = await servers.tcp(say('+OK POP3 ready\r\n'))
       assert.equal(
@@ -300,29 +260,6 @@ describe('postgres check', function () {
       assert.equal(await run(), 'pass')
       assert.notDeepEqual(await server.connections(), [pid])
       kept.close?.()
-    })
-  })
-
-  describe('many runs', () => {
-    it('leave nothing behind, here and in the server, whatever becomes of them', async () => {
-      const targets = await Promise.all([
-        check(server),
-        check(server, { ssl: true, ssl_ca_file: certificates.ca }),
-        check(server, { ssl: true, ssl_ca_file: certificates.otherCa }),
-        check(server, { password: 'wrong' }),
-        check(server, { query: 'SELECT pg_sleep(30)' }, 50),
-        check(nobody),
-        check(await servers.tcp(hangUp)),
-        check(await servers.tcp(hangUp), { ssl: true }),
-        check(await servers.tcp(blackHole), {}, 10),
-        check(await servers.tcp(blackHole), { ssl: true }, 10),
-        check(await servers.tcp(drip('R')), {}, 10),
-      ])
-      for (const { verdict: run } of targets) await run()
-      await assertNothingLeft(async () => {
-        for (const { verdict: run } of targets) await repeat(60, 5, async () => void (await run()))
-      })
-      await noConnections()
     })
   })
 

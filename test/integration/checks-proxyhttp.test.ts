@@ -161,20 +161,6 @@ describe('proxyhttp check', function () {
       assert.equal(await verdict(nobody, { urls }), 'connection refused by 127.0.0.1:1')
     })
 
-    it('accepts and never answers', async () => {
-      const fake = await servers.tcp(blackHole)
-      const { port } = fake
-      assert.equal(
-        await verdict(fake, { urls: ['http://a.invalid/'] }, 50),
-        `no answer from 127.0.0.1:${port} for http://a.invalid/ within 50 ms`,
-      )
-      assert.equal(
-        await verdict(fake, { urls: ['https://b.invalid/'] }, 50),
-        `no tunnel to b.invalid:443 from 127.0.0.1:${port} for https://b.invalid/ within 50 ms`,
-      )
-      await eventually(() => assert.equal(fake.open, 0))
-    })
-
     it('answers one byte at a time', async () => {
       const fake = await servers.tcp(drip('HTTP/1.1 200 OK'))
       for (const url of ['http://a.invalid/', 'https://b.invalid/']) {

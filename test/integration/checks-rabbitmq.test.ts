@@ -4,18 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { amqp, rabbitmq } from '../../src/nerve/checks/rabbitmq.ts'
 import { type Certificates, createCertificates } from '../harness/certificates.ts'
-import {
-  assertNothingLeft,
-  checksOf,
-  nobody,
-  type Options,
-  prepareCheck,
-  repeat,
-  useServers,
-} from '../harness/check.ts'
+import { assertNothingLeft, checksOf, nobody, type Options, prepareCheck, useServers } from '../harness/check.ts'
 import { eventually } from '../harness/eventually.ts'
 import { type RabbitmqServer, startRabbitmq } from '../harness/rabbitmq-server.ts'
-import { blackHole, drip, halfClose, hangUp, reset, say } from '../harness/tcp-server.ts'
+import { blackHole, say } from '../harness/tcp-server.ts'
 
 describe('rabbitmq check', function () {
   this.timeout(120_000)
@@ -110,11 +102,6 @@ describe('rabbitmq check', function () {
     const refused =
       'ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN. For details see the broker logfile.'
 
-    it('refuses a wrong password', async () => {
-      assert.equal(await verdict(server, { password: 'wrong' }), says(server, refused))
-      assert.equal(await verdict(server, { username: 'nobody' }), says(server, refused))
-    })
-
     it('gets a rotated password', async () => {
       const directory = await mkdtemp(join(tmpdir(), 'rabbitmq-check-'))
       const password_file = join(directory, 'password')
@@ -145,37 +132,6 @@ describe('rabbitmq check', function () {
   })
 
   describe('a bad connection', () => {
-    it('is refused', async () => {
-      assert.equal(await verdict(nobody), 'connection refused by 127.0.0.1:1')
-      assert.equal(await verdict(nobody, { ssl: true }), 'connection refused by 127.0.0.1:1')
-    })
-
-    it('is accepted and never answered', async () => {
-      const fake = await servers.tcp(blackHole)
-      assert.equal(await verdict(fake, {}, 50), `no login at 127.0.0.1:${fake.port} within 50 ms`)
-      assert.equal(await verdict(fake, { ssl: true }, 50), `no login over TLS at 127.0.0.1:${fake.port} within 50 ms`)
-      await eventually(() => assert.equal(fake.open, 0))
-    })
-
-    it('is answered one byte at a time', async () => {
-      const fake = await servers.tcp(drip('\x01\0\0\0\0\x02\0\0'))
-      assert.equal(await verdict(fake, {}, 100), `no login at 127.0.0.1:${fake.port} within 100 ms`)
-      await eventually(() => assert.equal(fake.open, 0))
-    })
-
-    it('is closed, half closed or reset', async () => {
-      for (const behaviour of [hangUp, halfClose]) {
-        const { port } = await servers.tcp(behaviour)
-        assert.equal(await verdict({ port }), `127.0.0.1:${port} closed the connection during the login`)
-        assert.equal(
-          await verdict({ port }, { ssl: true }),
-          `TLS with 127.0.0.1:${port} failed: the server closed the connection`,
-        )
-      }
-      const resetting = await servers.tcp(reset)
-      assert.equal(await verdict(resetting), `connection reset by 127.0.0.1:${resetting.port}`)
-    })
-
     it('leads to something else', async () => {
       const fake = await servers.tcp(say('HTTP/1.1 400 Bad Request\r\n\r\n'))
       assert.match(await verdict(fake), /^the answer of 127\.0\.0\.1:\d+ is not AMQP: /)
@@ -241,29 +197,6 @@ describe('rabbitmq check', function () {
         `TLS with 127.0.0.1:${server.port} failed: the server does not speak TLS`,
       )
     })
-  })
-
-  it('leaves nothing behind after many runs, here and in the server', async () => {
-    const targets = await Promise.all([
-      check(server),
-      check({ port: server.tlsPort }, { ssl: true, ssl_ca_file: certificates.ca }),
-      check({ port: server.tlsPort }, { ssl: true, ssl_ca_file: certificates.otherCa }),
-      check(server, { username: 'guard', password: 'guard' }),
-      check(server, { vhost: 'nowhere' }),
-      check(server, {}, 3),
-      check(nobody),
-      check(await servers.tcp(hangUp)),
-      check(await servers.tcp(reset)),
-      check(await servers.tcp(say('garbage, garbage, garbage\r\n'))),
-      check(await servers.tcp(blackHole), {}, 10),
-      check(await servers.tcp(blackHole), { ssl: true }, 10),
-      check(await servers.tcp(drip('\x01')), {}, 10),
-    ])
-    for (const { verdict: run } of targets) await run()
-    await assertNothingLeft(async () => {
-      for (const { verdict: run } of targets) await repeat(60, 5, async () => void (await run()))
-    })
-    await noConnections()
   })
 
   describe('options', () => {

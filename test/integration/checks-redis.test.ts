@@ -3,11 +3,11 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { redis } from '../../src/nerve/checks/redis.ts'
 import { type Certificates, createCertificates } from '../harness/certificates.ts'
-import { assertNothingLeft, checksOf, nobody, repeat, useServers } from '../harness/check.ts'
+import { assertNothingLeft, checksOf, nobody, useServers } from '../harness/check.ts'
 import { eventually } from '../harness/eventually.ts'
 import { freePort } from '../harness/ports.ts'
 import { type RedisOptions, type RedisServer, startRedis } from '../harness/redis-server.ts'
-import { type Behaviour, blackHole, drip, hangUp, reset, say } from '../harness/tcp-server.ts'
+import { type Behaviour, blackHole, say } from '../harness/tcp-server.ts'
 
 describe('redis check', function () {
   this.timeout(30_000)
@@ -152,29 +152,6 @@ describe('redis check', function () {
   })
 
   describe('a bad connection', () => {
-    it('is refused', async () => {
-      assert.equal(await verdict(nobody), 'connection refused by 127.0.0.1:1')
-    })
-
-    it('is accepted and never answered', async () => {
-      const fake = await servers.tcp(blackHole)
-      assert.equal(await verdict(fake, {}, 50), `no answer to PING from 127.0.0.1:${fake.port} within 50 ms`)
-      await eventually(() => assert.equal(fake.open, 0))
-    })
-
-    it('is answered one byte at a time', async () => {
-      const fake = await servers.tcp(drip('+PONG and so on'))
-      assert.equal(await verdict(fake, {}, 100), `no answer to PING from 127.0.0.1:${fake.port} within 100 ms`)
-      await eventually(() => assert.equal(fake.open, 0))
-    })
-
-    it('is closed or reset', async () => {
-      const closing = await servers.tcp(hangUp)
-      assert.equal(await verdict(closing), `127.0.0.1:${closing.port} closed the connection`)
-      const resetting = await servers.tcp(reset)
-      assert.equal(await verdict(resetting), `connection reset by 127.0.0.1:${resetting.port}`)
-    })
-
     it('leads to something else', async () => {
       const fake = await servers.tcp(say('HTTP/1.1 400 Bad Request\r\n\r\n'))
       assert.equal(await verdict(fake), `the answer of 127.0.0.1:${fake.port} is not Redis: Unknown RESP type 72 "H"`)
@@ -229,40 +206,6 @@ describe('redis check', function () {
 
     it('fails on a server without it', async () => {
       assert.equal(await verdict(server, { ssl: true }, 200), `no TLS with 127.0.0.1:${server.port} within 200 ms`)
-    })
-
-    it('leaves nothing behind', async () => {
-      const targets = await Promise.all([
-        check(secure, { ssl: true }),
-        check(secure, { ssl: true, ssl_ca_file: certificates.otherCa }),
-        check(await servers.tcp(blackHole), { ssl: true }, 10),
-      ])
-      for (const { verdict: run } of targets) await run()
-      await assertNothingLeft(async () => {
-        for (const { verdict: run } of targets) await repeat(100, 5, async () => void (await run()))
-      })
-      await eventually(async () => assert.equal(await secure.connections(), 0))
-    })
-  })
-
-  describe('many runs', () => {
-    it('leave nothing behind, here and in the server, whatever becomes of them', async () => {
-      const targets = await Promise.all([
-        check(server),
-        check(server, { db: 16 }),
-        check(server, { username: 'nobody', password: 'wrong' }),
-        check(nobody),
-        check(await servers.tcp(hangUp)),
-        check(await servers.tcp(reset)),
-        check(await servers.tcp(say('garbage\r\n'))),
-        check(await servers.tcp(blackHole), {}, 10),
-        check(await servers.tcp(drip('+')), {}, 10),
-      ])
-      for (const { verdict: run } of targets) await run()
-      await assertNothingLeft(async () => {
-        for (const { verdict: run } of targets) await repeat(100, 5, async () => void (await run()))
-      })
-      await eventually(async () => assert.equal(await server.connections(), 0))
     })
   })
 
