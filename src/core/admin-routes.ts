@@ -11,6 +11,8 @@ export interface AdminRequest {
   /** What stands for the `:names` of the path. */
   readonly parameters: Readonly<Record<string, string>>
   readonly query: URLSearchParams
+  /** What was sent with the request; empty for most, and always for routes that change nothing. */
+  readonly body: string
 }
 
 export interface AdminRoute {

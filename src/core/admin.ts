@@ -74,11 +74,26 @@ async function answer(options: AdminOptions, request: IncomingMessage): Promise<
     const caller = { method, address: socket.remoteAddress, headers }
     const refused = route.changes ? whyRefused(caller, tokenTest(options.token)) : undefined
     if (refused !== undefined) return text(403, `${refused}\n`)
-    return route.answer({ parameters, query: new URLSearchParams(query) })
+    const body = route.changes ? await readBody(request) : ''
+    if (body === undefined) return text(413, `at most ${MAX_BODY} bytes\n`)
+    return route.answer({ parameters, query: new URLSearchParams(query), body })
   }
   if (match.kind === 'other-method') return text(405, `only ${match.allowed.join(' and ')} here\n`)
   if (method !== 'GET' && method !== 'HEAD') return text(405, 'only GET here\n')
   return builtIn(options, path)
+}
+
+const MAX_BODY = 64 * 1024
+
+/** What a request brings; undefined when that is too much. */
+async function readBody(request: IncomingMessage): Promise<string | undefined> {
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    length += chunk.length
+    if (length <= MAX_BODY) chunks.push(chunk)
+  }
+  return length <= MAX_BODY ? Buffer.concat(chunks).toString('utf8') : undefined
 }
 
 async function builtIn(options: AdminOptions, path: string): Promise<AdminAnswer> {

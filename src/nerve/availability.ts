@@ -1,6 +1,7 @@
 import { pause } from '../core/clock.ts'
-import { drainClients } from './drain.ts'
+import { drainBounds, drainClients } from './drain.ts'
 import type { HookContext } from './hooks.ts'
+import { type Applied, manualStateOf, manualWeightOf, NOTHING_SAID } from './manual-state.ts'
 import type { ServiceConfig } from './model.ts'
 import type { Registration } from './reporters/reporter.ts'
 import { absence, effectiveHealth, type ManualState, payloadOf, registration, type ServiceHealth } from './service.ts'
@@ -19,6 +20,8 @@ export interface AvailabilityOptions extends HookContext {
   readonly instanceId: () => string
   /** What the checks say now. */
   readonly health: () => ServiceHealth
+  /** What people say now; after a change `refresh` is called. Default: nothing. */
+  readonly manual?: (() => Applied) | undefined
   /** Whether registries hold what `registration` says: any of them, or all. */
   readonly isReported: (which: 'any' | 'all') => boolean
   /** What the registries shall say may have changed. */
@@ -29,6 +32,9 @@ interface Draining {
   readonly shutdown: boolean
   readonly stop: AbortController
   readonly done: Promise<void>
+  /** On the clock that never jumps, and on the one for people. */
+  readonly started: number
+  readonly since: number
 }
 
 /**
@@ -38,13 +44,15 @@ interface Draining {
 export class Availability {
   readonly #options: AvailabilityOptions
   readonly #warmUp: WarmUpRunner
-  #manual: ManualState = { kind: 'enabled' }
-  /** Set by hand; wins over the configuration. */
-  #weight: number | undefined
+  /** What `refresh` has seen last. */
+  #wasDisabled: boolean
+  /** nerve stops, which takes the service down whatever people say. */
+  #isEnding = false
   #draining: Draining | undefined
 
   constructor(options: AvailabilityOptions) {
     this.#options = options
+    this.#wasDisabled = this.manual.kind === 'disabled' // nobody's clients have to go then: it never was registered
     this.#warmUp = new WarmUpRunner({
       ...options,
       accepted: () => options.isReported('any'),
@@ -52,18 +60,23 @@ export class Availability {
     })
   }
 
+  /** What people say now. */
+  get applied(): Applied {
+    return this.#options.manual?.() ?? NOTHING_SAID
+  }
+
   get manual(): ManualState {
-    return this.#manual
+    return this.#isEnding ? { kind: 'disabled' } : manualStateOf(this.applied)
   }
 
   /** The health that counts. */
   get health(): ServiceHealth {
-    return effectiveHealth(this.#options.health(), this.#manual)
+    return effectiveHealth(this.#options.health(), this.manual)
   }
 
   /** The weight when warm. */
   get maxWeight(): number {
-    return this.#weight ?? this.#options.config().weight ?? WHOLE_WEIGHT
+    return manualWeightOf(this.applied) ?? this.#options.config().weight ?? WHOLE_WEIGHT
   }
 
   /** The weight now; 0 while the service is not available. */
@@ -90,69 +103,85 @@ export class Availability {
     return kind === 'absent' ? { kind } : { kind, payload: this.#payload(this.maxWeight) }
   }
 
-  /** Looks again at the checks and the configuration. */
+  /**
+   * Looks again at the checks, the configuration and what people say. A service that was just disabled begins to drain;
+   * one that is not any more stops that. What has not changed goes on: a warm-up that is done is not started anew.
+   */
   refresh(): void {
+    const isDisabled = this.manual.kind === 'disabled'
+    if (!isDisabled) this.#draining?.stop.abort()
     const { status } = this.health
     if (status !== 'unknown') this.#warmUp.follow(status === 'up') // an edited check has no verdict, which is no news
     this.#options.onChange()
+    if (isDisabled && !this.#wasDisabled && !this.#isEnding) void this.#startDrain(false) // `stop` waits for it
+    this.#wasDisabled = isDisabled
   }
 
-  /** Lets the checks decide, or with `force` takes the service for available whatever they say. Resolves when it is prepared. */
-  async enable(force: boolean): Promise<void> {
-    this.#draining?.stop.abort()
-    this.#setManual({ kind: force ? 'forced' : 'enabled' })
-    await this.#warmUp.prepared()
+  /** Resolves when the service, if it is about to become available, is prepared for that. */
+  prepared(): Promise<void> {
+    return this.#warmUp.prepared()
   }
 
   /**
-   * Takes the service down and resolves when its clients have had their time. `shutdown`: nerve stops, so the command for
-   * that runs too. A second call joins the first.
+   * Resolves when the clients of a disabled service have had their time. `shutdown`: nerve stops, or is about to, so the
+   * command for that runs too. Joins the drain that runs, else it is done once more, as go-nerve does.
    */
-  disable(shutdown: boolean): Promise<void> {
+  drain(shutdown: boolean): Promise<void> {
     const draining = this.#draining
     if (draining?.shutdown === shutdown && !draining.stop.signal.aborted) return draining.done
-    draining?.stop.abort()
-    this.#setManual({ kind: 'disabled' })
-    const stop = new AbortController()
-    const done = this.#drain(shutdown, stop.signal)
-    const mine = { shutdown, stop, done }
-    this.#draining = mine
-    return done.finally(() => {
-      if (this.#draining === mine) this.#draining = undefined
-    })
+    return this.#startDrain(shutdown)
   }
 
-  /** The weight when warm, until it is set again or nerve ends. undefined: the configuration's. */
-  setWeight(weight: number | undefined): void {
-    if (weight !== this.#weight) this.#options.log.info('weight set by hand', { weight })
-    this.#weight = weight
-    this.#options.onChange()
+  /** Takes the service down because nerve stops. Resolves as `drain` does. */
+  shutDown(): Promise<void> {
+    this.#isEnding = true
+    this.refresh()
+    return this.drain(true)
+  }
+
+  /** The drain that runs: since when (ms since 1970), and how many ms of it are left, the least and the most. */
+  get draining() {
+    const draining = this.#draining
+    if (draining === undefined || draining.stop.signal.aborted) return undefined
+    const passed = this.#options.clock.now() - draining.started
+    const { leastMs, mostMs } = drainBounds(this.#options.config())
+    return { since: draining.since, leastMs: Math.max(0, leastMs - passed), mostMs: Math.max(0, mostMs - passed) }
+  }
+
+  /** Whether there is something that registries shall say, and all of them do. */
+  get isSettled(): boolean {
+    return this.registration() !== undefined && this.#options.isReported('all')
   }
 
   /** Ends what runs. */
   async stop(): Promise<void> {
     this.#draining?.stop.abort()
-    await this.#warmUp.stop()
+    await Promise.all([this.#draining?.done, this.#warmUp.stop()])
   }
 
   #payload(weight: number) {
     const { config, instanceId } = this.#options
     const service = config()
-    const isWeighted = (this.#weight ?? service.weight) !== undefined || service.warmUp !== undefined
+    const given = manualWeightOf(this.applied) ?? service.weight
+    const isWeighted = given !== undefined || service.warmUp !== undefined
     return payloadOf(service, instanceId(), isWeighted ? weight : undefined)
   }
 
-  #setManual(manual: ManualState): void {
-    if (manual.kind !== this.#manual.kind)
-      this.#options.log.info('changed by hand', { from: this.#manual.kind, to: manual.kind })
-    this.#manual = manual
-    this.refresh()
+  #startDrain(shutdown: boolean): Promise<void> {
+    this.#draining?.stop.abort()
+    const { clock } = this.#options
+    const [started, since] = [clock.now(), clock.wallTime()]
+    const stop = new AbortController()
+    const done = this.#drain(shutdown, started, stop.signal).finally(() => {
+      if (this.#draining?.stop === stop) this.#draining = undefined
+    })
+    this.#draining = { shutdown, stop, done, started, since }
+    return done
   }
 
-  async #drain(shutdown: boolean, signal: AbortSignal): Promise<void> {
+  async #drain(shutdown: boolean, started: number, signal: AbortSignal): Promise<void> {
     const { clock, config, isReported } = this.#options
     const { drain, hooks } = config()
-    const started = clock.now()
     while (!signal.aborted && !isReported('all') && clock.now() - started < REPORT_MS) {
       await pause(clock, LOOK_EVERY_MS, signal)
     }

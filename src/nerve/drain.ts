@@ -1,6 +1,6 @@
 import { pause } from '../core/clock.ts'
 import { type HookContext, runHook } from './hooks.ts'
-import type { DrainConfig, HooksConfig } from './model.ts'
+import type { DrainConfig, HooksConfig, ServiceConfig } from './model.ts'
 
 export interface DrainOptions {
   readonly drain: DrainConfig | undefined
@@ -10,6 +10,15 @@ export interface DrainOptions {
   /** When the service was taken down, on the clock. */
   readonly started: number
 }
+
+/** How long taking a service down lasts, from when it is down: at least, and at most. */
+export function drainBounds({ drain, hooks }: Pick<ServiceConfig, 'drain' | 'hooks'>) {
+  const { minMs, maxMs } = drain ?? NO_DRAIN
+  const leastMs = hooks?.drained === undefined ? minMs : Math.min(minMs, maxMs)
+  return { leastMs, mostMs: hooks?.drained === undefined ? minMs : Math.max(minMs, maxMs) }
+}
+
+const NO_DRAIN: DrainConfig = { minMs: 0, maxMs: Number.POSITIVE_INFINITY }
 
 /**
  * Gives the clients of a service that was just taken down the time to go: the shutdown command, then the drained command
@@ -25,7 +34,7 @@ export async function drainClients(
   const passed = () => clock.now() - started
   if (shutdown && hooks.shutdown !== undefined) await runHook('disable-shutdown', hooks.shutdown, context, signal)
   const { drained } = hooks
-  const { minMs, maxMs } = drain ?? { minMs: 0, maxMs: Number.POSITIVE_INFINITY }
+  const { minMs, maxMs } = drain ?? NO_DRAIN
   if (drained !== undefined) {
     while (!signal.aborted) {
       const left = maxMs - passed()

@@ -7,14 +7,17 @@ import { Telemetry } from '../core/telemetry.ts'
 import { version } from '../core/version.ts'
 import { createSessionPool } from '../zookeeper/session-pool.ts'
 import { apiRoutes } from './blablacar/api.ts'
+import { apiService } from './blablacar/manual.ts'
 import * as checkTypeList from './checks/index.ts'
 import { loadNerveConfig, type NerveConfig } from './config.ts'
 import type { NerveEvent } from './events.ts'
 import { createHeartbeatTask } from './heartbeat.ts'
+import { manualRoutes } from './manual-api.ts'
+import { ManualControl } from './manual-control.ts'
 import * as reporterTypeList from './reporters/index.ts'
 import { stageServices } from './staging.ts'
 import { nerveMetrics } from './statsd-names.ts'
-import { type NerveStatus, nerveReadiness, nerveStatusPage } from './status.ts'
+import { manualStatus, type NerveStatus, nerveReadiness, nerveStatusPage } from './status.ts'
 import { Supervisor } from './supervisor.ts'
 
 const checkTypes = new Registry('check type', checkTypeList)
@@ -42,7 +45,17 @@ async function start(initial: NerveConfig, context: DaemonContext): Promise<Daem
   const telemetry = new Telemetry<NerveEvent>(context, (event) => nerveMetrics(event, version), initial.statsd)
   const { onEvent } = telemetry
   const sessions = createSessionPool(context)
-  const supervisor = new Supervisor({ ...context, sessions, checkTypes, reporterTypes, onEvent, print: writeOut })
+  const manual = new ManualControl({
+    ...{ clock, log, metrics: context.metrics },
+    directory: initial.stateDirectory,
+    services: () => supervisor.services(),
+  })
+  const supervisor = new Supervisor({
+    ...{ ...context, sessions, checkTypes, reporterTypes, onEvent },
+    manual: (service) => manual.appliedTo(service),
+    print: writeOut,
+  })
+  await manual.load() // before anything is registered
   await supervisor.apply(initial)
   onEvent({ kind: 'configured' })
 
@@ -53,14 +66,20 @@ async function start(initial: NerveConfig, context: DaemonContext): Promise<Daem
     configError: rejectedEdit()?.message,
     services: supervisor.state(),
     sessions: sessions.state(),
+    manual: manualStatus(manual.status),
   })
   const onPing = (service: string, ok: boolean) => onEvent({ kind: 'ping', service, ok })
   const heartbeat = createHeartbeatTask(() => config.heartbeatPath, clock, log)
-  const routes = apiRoutes(version, () => supervisor.services())
+  const apiServices = () => supervisor.services().map((service) => apiService(service, manual))
+  const routes = [
+    ...apiRoutes(version, apiServices),
+    ...manualRoutes({ control: manual, services: () => supervisor.services(), now: () => clock.wallTime() }),
+  ]
   return {
-    tasks: [createPingTask(clock, () => supervisor.pings(), onPing), heartbeat],
+    tasks: [createPingTask(clock, () => supervisor.pings(), onPing), manual.task, heartbeat],
     async apply(edited) {
       await supervisor.apply(edited)
+      await manual.keepIn(edited.stateDirectory)
       config = edited
       telemetry.configure(edited.statsd)
       onEvent({ kind: 'configured' })

@@ -8,6 +8,8 @@ export interface ServiceMetrics {
   readonly reports: Readonly<Record<'success' | 'failure', { inc(): void }>>
   /** Changes that rate_limiting held back, or would have. */
   readonly throttled: Readonly<Record<'enforced' | 'shadow', { inc(): void }>>
+  /** What people say of it. */
+  manual(kind: 'enabled' | 'disabled' | 'forced'): void
   /** Takes the gauges out when the service is gone; what was counted stays. */
   remove(): void
 }
@@ -25,8 +27,9 @@ export function createServiceMetrics(metrics: Metrics, service: string): Service
     'Changes of a registration that rate_limiting held back; mode shadow: that it would have held back.',
     ['service', 'mode'],
   )
-  up.set({ service }, 0)
-  registered.set({ service }, 0)
+  const disabled = metrics.gauge('nerve_service_disabled', 'Whether somebody has disabled the service.', ['service'])
+  const forced = metrics.gauge('nerve_service_forced', 'Whether somebody has forced the service up.', ['service'])
+  for (const gauge of [up, registered, disabled, forced]) gauge.set({ service }, 0)
   const zero = (counter: typeof transitions | typeof reports | typeof throttled, labels: Record<string, string>) => {
     const child = (counter as typeof transitions).labels(labels)
     child.inc(0)
@@ -44,9 +47,12 @@ export function createServiceMetrics(metrics: Metrics, service: string): Service
       enforced: zero(throttled, { service, mode: 'enforced' }),
       shadow: zero(throttled, { service, mode: 'shadow' }),
     },
+    manual(kind) {
+      disabled.set({ service }, kind === 'disabled' ? 1 : 0)
+      forced.set({ service }, kind === 'forced' ? 1 : 0)
+    },
     remove() {
-      up.remove({ service })
-      registered.remove({ service })
+      for (const gauge of [up, registered, disabled, forced]) gauge.remove({ service })
     },
   }
 }

@@ -12,10 +12,11 @@ import { createGoNerveMetrics, type GoNerveMetrics } from './blablacar/metrics.t
 import { CheckGroup } from './check-group.ts'
 import type { PluginConfig, ServiceConfig } from './config.ts'
 import type { NerveEvent } from './events.ts'
+import { type Applied, entryState, type ManualService, manualStateOf, NOTHING_SAID } from './manual-state.ts'
 import { admit, createRateLimit, type RateLimitState, unlimited } from './rate-limit.ts'
 import { Registrar, type Wanted } from './registrar.ts'
 import type { Registration, ReporterType } from './reporters/reporter.ts'
-import type { ServiceHealth } from './service.ts'
+import { forcedReason, type ServiceHealth } from './service.ts'
 import { createServiceMetrics, type ServiceMetrics } from './service-metrics.ts'
 import type { StagedService } from './staging.ts'
 
@@ -26,6 +27,8 @@ export interface ServiceContext {
   readonly random: () => number
   readonly sessions: SessionPool
   readonly reporterTypes: Registry<ReporterType>
+  /** What people say of a service now. Default: nothing. */
+  readonly manual?: (service: ManualService) => Applied
   /** Gets what happens, e.g. to count it. Default: nobody listens. */
   readonly onEvent?: (event: NerveEvent) => void
   /** Writes to standard output, for reporters that do; rejects when that fails. Default: nowhere. */
@@ -68,6 +71,7 @@ export class ServiceRunner {
       config: () => this.#config,
       instanceId: () => this.#instanceId,
       health: () => this.#checks.health(),
+      manual: () => this.#manual(),
       isReported: (which) => this.#isReported(which),
       onChange: () => this.#onChange(),
       onHookFailed: (kind) => this.#goNerveMetrics.hookFailed(kind),
@@ -115,7 +119,7 @@ export class ServiceRunner {
   async #end(orderly: boolean): Promise<void> {
     const { downOnShutdown = true, drain, hooks } = this.#config
     const isDrained = orderly && downOnShutdown && (drain ?? hooks) !== undefined
-    const drained = isDrained ? this.availability.disable(true) : undefined // before the checks end: none is as good as all up
+    const drained = isDrained ? this.availability.shutDown() : undefined // before the checks end: none is as good as all up
     const registrars = [...this.#registrars, ...this.#leaving]
     if (!isDrained) for (const registrar of registrars) registrar.stop({ keep: !downOnShutdown })
     await Promise.all([this.#checks.stop(), drained])
@@ -126,15 +130,20 @@ export class ServiceRunner {
   }
 
   state() {
-    const { health, maxWeight, currentWeight, manual, phase } = this.availability
+    const { health, maxWeight, currentWeight, manual, phase, draining = null, isSettled } = this.availability
+    const { availability, weight } = this.availability.applied
     return {
       name: this.#config.name,
       host: this.#config.host,
       port: this.#config.port,
       weight: this.#config.weight ?? null,
       status: health.status,
-      reason: health.status === 'up' ? (manual.kind === 'forced' ? FORCED : null) : health.reason,
-      availability: { manual: manual.kind, phase, currentWeight, maxWeight },
+      reason: health.status === 'up' ? (forcedReason(manual) ?? null) : health.reason,
+      availability: {
+        ...{ manual: manual.kind, phase, currentWeight, maxWeight, draining, isSettled },
+        byHand: availability === undefined ? null : entryState(availability),
+        weightByHand: weight === undefined ? null : entryState(weight),
+      },
       registered: this.#registrars.some(isPresent),
       checks: this.#checks.state(),
       reporter: this.#registrars[0]?.state() ?? {},
@@ -159,7 +168,14 @@ export class ServiceRunner {
     return { service: name, ok: !well.includes(false), everyMs: checkIntervalMs }
   }
 
+  #manual(): Applied {
+    const { name, port, excludeFromGlobalDisable = false } = this.#config
+    return this.#context.manual?.({ name, port, excludeFromGlobalDisable }) ?? NOTHING_SAID
+  }
+
   #onChange(): void {
+    const { kind } = manualStateOf(this.availability.applied)
+    this.#metrics.manual(kind)
     this.#goNerveMetrics.weight(this.availability.currentWeight)
     for (const registrar of this.#registrars) registrar.trigger()
   }
@@ -266,6 +282,6 @@ export class ServiceRunner {
   }
 }
 
-const FORCED = 'forced by hand, whatever the checks say'
-
 const isPresent = ({ applied }: Registrar): boolean => applied?.kind === 'present'
+
+export type ServiceState = ReturnType<ServiceRunner['state']>

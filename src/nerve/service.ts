@@ -27,9 +27,9 @@ export type ManualState =
   /** The checks decide. */
   | { readonly kind: 'enabled' }
   /** Taken down, whatever the checks say. */
-  | { readonly kind: 'disabled' }
+  | { readonly kind: 'disabled'; readonly reason?: string | undefined }
   /** Available, whatever the checks say. */
-  | { readonly kind: 'forced' }
+  | { readonly kind: 'forced'; readonly reason?: string | undefined }
 
 /** What the checks say, unless somebody said otherwise. */
 export function effectiveHealth(health: ServiceHealth, manual: ManualState): ServiceHealth {
@@ -37,11 +37,17 @@ export function effectiveHealth(health: ServiceHealth, manual: ManualState): Ser
     case 'enabled':
       return health
     case 'disabled':
-      return { status: 'down', reason: 'Service is disabled' }
+      return { status: 'down', reason: withReason('Service is disabled', manual.reason) }
     case 'forced':
       return { status: 'up' }
   }
 }
+
+/** Why a service is up though its checks may say otherwise. */
+export const forcedReason = (manual: ManualState): string | undefined =>
+  manual.kind === 'forced' ? withReason('forced by hand, whatever the checks say', manual.reason) : undefined
+
+const withReason = (sentence: string, reason = '') => (reason === '' ? sentence : `${sentence}: ${reason}`)
 
 /** What of a service is published. */
 export type Published = Pick<

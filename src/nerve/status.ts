@@ -1,6 +1,8 @@
 import type { Readiness } from '../core/admin.ts'
 import type { Cell, Mood, StatusPage } from '../core/status-page.ts'
 import type { SessionPool } from '../zookeeper/zookeeper.ts'
+import type { ManualControl } from './manual-control.ts'
+import { entryState, targetsOf } from './manual-state.ts'
 import type { Supervisor } from './supervisor.ts'
 
 /** What nerve knows about itself; `/state` shows it as it is. */
@@ -12,7 +14,17 @@ export interface NerveStatus {
   readonly configError: string | undefined
   readonly services: ReturnType<Supervisor['state']>
   readonly sessions: ReturnType<SessionPool['state']>
+  /** What people have said of services, and whether a restart keeps it. */
+  readonly manual: ManualStatus
 }
+
+/** Manual state as `/state` shows it. */
+export const manualStatus = ({ entries, ...more }: ManualControl['status']) => ({
+  ...more,
+  entries: entries.map(entryState),
+})
+
+export type ManualStatus = ReturnType<typeof manualStatus>
 
 /** Ready when every service has a verdict and every session is connected. */
 export function nerveReadiness({ services, sessions }: NerveStatus): Readiness {
@@ -30,10 +42,13 @@ const HEALTH: Readonly<Record<string, Mood>> = { up: 'good', down: 'bad', unknow
 
 /** What an operator sees at `/`. */
 export function nerveStatusPage(status: NerveStatus): StatusPage {
-  const { instanceId, version, config, configError, services, sessions } = status
+  const { instanceId, version, config, configError, services, sessions, manual } = status
   return {
     title: `nerve ${instanceId}`,
-    problems: configError === undefined ? [] : [`The last edit of the configuration is refused:\n${configError}`],
+    problems: [
+      ...(configError === undefined ? [] : [`The last edit of the configuration is refused:\n${configError}`]),
+      ...(manual.problem === null ? [] : [`Manual state: ${manual.problem}`]),
+    ],
     facts: [
       ['version', version],
       ['configuration', config],
@@ -46,12 +61,13 @@ export function nerveStatusPage(status: NerveStatus): StatusPage {
         rows: services.map((service) => [
           service.name,
           `${service.host}:${service.port}`,
-          { text: service.status, mood: HEALTH[service.status] ?? 'plain' },
+          healthCell(service),
           registrationCell(service),
           service.reason ?? '',
         ]),
         whenEmpty: 'No service is configured.',
       },
+      ...(manual.entries.length === 0 ? [] : [manualTable(manual, services)]),
       {
         title: 'Checks',
         columns: ['service', 'check', 'health', 'why'],
@@ -67,6 +83,34 @@ export function nerveStatusPage(status: NerveStatus): StatusPage {
       },
     ],
   }
+}
+
+function healthCell({ status, availability }: NerveStatus['services'][number]): Cell {
+  if (availability.manual === 'enabled') return { text: status, mood: HEALTH[status] ?? 'plain' }
+  return { text: availability.draining === null ? availability.manual : 'disabled, draining', mood: 'unsure' }
+}
+
+function manualTable({ entries, kept }: ManualStatus, services: NerveStatus['services']): StatusPage['tables'][number] {
+  return {
+    title: kept ? 'By hand' : 'By hand, forgotten at a restart',
+    columns: ['target', 'says', 'until', 'by', 'since', 'services', 'reason'],
+    rows: entries.map(({ target, says, weight, reason, by, since, expires_at }) => [
+      target,
+      says === 'weight' ? `weight ${weight}` : says,
+      expires_at ?? 'taken back',
+      by ?? '',
+      since,
+      reachOf(target, services),
+      reason,
+    ]),
+    whenEmpty: '',
+  }
+}
+
+/** Whom an entry reaches; a service that is gone may return. */
+function reachOf(target: string, services: NerveStatus['services']): Cell {
+  const names = services.filter(({ name, port }) => targetsOf({ name, port }).includes(target)).map(({ name }) => name)
+  return names.length === 0 ? { text: 'none is configured', mood: 'unsure' } : { text: names.join('\n'), mood: 'plain' }
 }
 
 function registrationCell({ registered, status, error, reporter }: NerveStatus['services'][number]): Cell {

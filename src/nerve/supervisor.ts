@@ -1,17 +1,22 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Logger } from '../core/log.ts'
 import type { Registry } from '../core/registry.ts'
-import type { ApiService } from './blablacar/api.ts'
 import type { CheckType } from './checks/check.ts'
 import type { NerveConfig } from './config.ts'
 import type { NerveEvent } from './events.ts'
-import { type ServiceContext, ServiceRunner } from './service-runner.ts'
+import type { ControlledService } from './manual-control.ts'
+import { type ServiceContext, ServiceRunner, type ServiceState } from './service-runner.ts'
 import { stageServices } from './staging.ts'
 
 export interface SupervisorOptions extends ServiceContext {
   readonly checkTypes: Registry<CheckType>
   /** A service's machinery failed: a bug that must not go unseen. */
   readonly onBroken: (error: unknown) => void
+}
+
+/** A service that runs, and how it is. */
+export interface ManagedService extends ControlledService {
+  state(): ServiceState
 }
 
 interface Running {
@@ -67,11 +72,15 @@ export class Supervisor {
     await Promise.all([...this.#leaving, ...running.map(({ done }) => done)])
   }
 
-  /** The services as the HTTP API takes them, in configuration order. */
-  services(): readonly ApiService[] {
+  /** The services as people act on them, in configuration order. */
+  services(): readonly ManagedService[] {
     return [...this.#services.values()].map(({ runner }) => {
       const { name, host, port, excludeFromGlobalDisable = false } = runner.staged.config
-      return { name, host, port, excludeFromGlobalDisable, availability: runner.availability }
+      return {
+        ...{ name, host, port, excludeFromGlobalDisable },
+        availability: runner.availability,
+        state: () => runner.state(),
+      }
     })
   }
 

@@ -8,10 +8,14 @@ export interface ApiService {
   readonly port: number
   /** A disable of all services leaves it alone. */
   readonly excludeFromGlobalDisable: boolean
-  readonly availability: Pick<
-    Availability,
-    'manual' | 'maxWeight' | 'currentWeight' | 'enable' | 'disable' | 'setWeight'
-  >
+  readonly availability: Pick<Availability, 'manual' | 'maxWeight' | 'currentWeight'> & {
+    /** Resolves when it is kept, and the service prepared. `force`: whatever its checks say. */
+    enable(force: boolean): Promise<void>
+    /** Resolves when it is kept, and the clients had their time. `shutdown`: nerve is about to stop. */
+    disable(shutdown: boolean): Promise<void>
+    /** The weight when warm. Resolves when it is kept. */
+    setWeight(weight: number): Promise<void>
+  }
 }
 
 /**
@@ -48,8 +52,8 @@ export function apiRoutes(version: string, services: () => readonly ApiService[]
       ...changes('/services/:service/weight/:weight'),
       answer: ({ parameters }) =>
         one(parameters['service'], (service) =>
-          withWeight(parameters['weight'], (weight) => {
-            service.availability.setWeight(weight)
+          withWeight(parameters['weight'], async (weight) => {
+            await service.availability.setWeight(weight)
             return json(200, statusOf(service))
           }),
         ),
@@ -79,8 +83,8 @@ function globalRoutes(services: () => readonly ApiService[]): readonly AdminRout
     {
       ...changesByAnyMethod('/weight/:weight'),
       answer: ({ parameters }) =>
-        withWeight(parameters['weight'], (weight) => {
-          for (const { availability } of services()) availability.setWeight(weight)
+        withWeight(parameters['weight'], async (weight) => {
+          await Promise.all(services().map(({ availability }) => availability.setWeight(weight)))
           return json(200, services().map(statusOf))
         }),
     },
@@ -115,7 +119,10 @@ function judgedOne(service: ApiService): AdminAnswer {
   return json(status.Available ? 200 : 503, status)
 }
 
-function withWeight(word: string | undefined, use: (weight: number) => AdminAnswer): AdminAnswer {
+function withWeight(
+  word: string | undefined,
+  use: (weight: number) => Promise<AdminAnswer>,
+): AdminAnswer | Promise<AdminAnswer> {
   const weight = /^\d{1,3}$/.test(word ?? '') ? Number(word) : 0
   return weight < 1 || weight > 255 ? text(400, 'expected a weight from 1 to 255\n') : use(weight)
 }

@@ -174,6 +174,7 @@ export const blablacarSchema = z.strictObject({
   apiHost: z.string().default(''),
   apiPort: portOrDefault.transform((port) => port ?? 3454),
   apiToken: text.optional(),
+  stateDirectory: text.optional(),
   templatedConfigPath: ignoredKey('the expanded configuration is not written, since it may hold passwords'),
   services: z.array(service).min(1),
 })

@@ -8,13 +8,14 @@ export type ReadOptions = (kind: 'check' | 'reporter', plugin: Translated) => Re
 
 /** BlaBlaCar's configuration in the words of our own model. @throws what `read` throws. */
 export function translate(parsed: BlablacarConfig, instanceId: string, read: ReadOptions): NerveConfig {
-  const { apiHost, apiPort, apiToken, logLevel } = parsed
+  const { apiHost, apiPort, apiToken, logLevel, stateDirectory } = parsed
   return {
     instanceId,
     services: parsed.services.map((service) => translateService(service, read)),
     admin: { host: apiHost, port: apiPort, ...(apiToken === undefined ? {} : { token: apiToken }) },
     logLevel,
     drainMs: 0,
+    ...(stateDirectory === undefined ? {} : { stateDirectory }),
   }
 }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { Availability } from '../../../src/nerve/availability.ts'
+import { type Applied, type ManualWord, NOTHING_SAID } from '../../../src/nerve/manual-state.ts'
 import type { ServiceConfig } from '../../../src/nerve/model.ts'
 import type { ServiceHealth } from '../../../src/nerve/service.ts'
 import { FakeClock, settle } from '../../harness/fake-clock.ts'
@@ -21,12 +22,14 @@ describe('Availability', () => {
   let health: ServiceHealth
   let isReported: boolean
   let changes: number
+  let manual: Applied
   let availability: Availability
 
-  const create = (service: ServiceConfig, first: ServiceHealth = { status: 'up' }) => {
+  const create = (service: ServiceConfig, first: ServiceHealth = { status: 'up' }, said = NOTHING_SAID) => {
     clock = new FakeClock()
     config = service
     health = first
+    manual = said
     isReported = true
     changes = 0
     availability = new Availability({
@@ -35,6 +38,7 @@ describe('Availability', () => {
       config: () => config,
       instanceId: () => 'i-1',
       health: () => health,
+      manual: () => manual,
       isReported: () => isReported,
       onChange: () => {
         changes += 1
@@ -47,6 +51,19 @@ describe('Availability', () => {
     health = next
     availability.refresh()
   }
+  const entry = (says: ManualWord, reason = '') => ({ target: 'web', says, reason, since: 0 })
+  const disabled: Applied = { availability: entry({ kind: 'disabled' }), weight: undefined }
+  const hear = (said: Applied) => {
+    manual = said
+    availability.refresh()
+  }
+  const disable = () => {
+    hear(disabled)
+    return availability.drain(false)
+  }
+  const enable = () => hear(NOTHING_SAID)
+  const force = () => hear({ ...NOTHING_SAID, availability: entry({ kind: 'forced' }) })
+  const setWeight = (weight: number) => hear({ ...NOTHING_SAID, weight: entry({ kind: 'weight', weight }) })
   const says = () => {
     const registration = availability.registration()
     if (registration === undefined) return 'nothing'
@@ -90,31 +107,34 @@ describe('Availability', () => {
   it('disabled wins over the checks until enabled', async () => {
     create(weighted)
     await clock.advance(2_500)
-    await availability.disable(false)
+    await disable()
     assert.deepEqual([availability.manual.kind, says()], ['disabled', 'absent 0'])
     assert.equal(availability.registration()?.payload?.unavailableReason, 'Service is disabled')
     becomes(down)
     becomes({ status: 'up' })
     assert.equal(says(), 'absent 0')
-    await availability.enable(false)
+    enable()
     assert.equal(says(), 'present 1', 'it comes back with a warm-up')
+    hear({ ...disabled, availability: entry({ kind: 'disabled' }, 'deploy 42') })
+    assert.equal(availability.registration()?.payload?.unavailableReason, 'Service is disabled: deploy 42')
+    await availability.drain(false)
   })
 
   it('enable of what is enabled changes nothing', async () => {
     create(weighted)
     await clock.advance(2_500)
-    await availability.enable(false)
+    enable()
     assert.equal(says(), 'present 100')
   })
 
   it('forced wins over the checks, and a flip of them does not start the warm-up anew', async () => {
     create(weighted, down)
-    await availability.enable(true)
+    force()
     await clock.advance(2_500)
     becomes({ status: 'up' })
     becomes(down)
     assert.deepEqual([availability.manual.kind, says()], ['forced', 'present 100'])
-    await availability.enable(false)
+    enable()
     assert.equal(says(), 'absent 0')
   })
 
@@ -122,11 +142,11 @@ describe('Availability', () => {
     create(weighted)
     await clock.advance(1_100)
     assert.equal(says(), 'present 62')
-    availability.setWeight(255)
+    setWeight(255)
     assert.equal(says(), 'present 158')
     assert.equal(availability.maxWeight, 255)
     create(plain)
-    availability.setWeight(7)
+    setWeight(7)
     assert.equal(says(), 'present 7')
   })
 
@@ -134,16 +154,16 @@ describe('Availability', () => {
     create({ ...weighted, drain: { minMs: 3_000, maxMs: 60_000 } })
     const done: string[] = []
     const note = (name: string) => () => done.push(name)
-    void availability.disable(false).then(note('first'))
+    void disable().then(note('first'))
     await clock.advance(2_000)
-    void availability.disable(false).then(note('second'))
+    void disable().then(note('second'))
     await clock.advance(999)
     assert.deepEqual(done, [])
     await clock.advance(1)
     assert.deepEqual(done.sort(), ['first', 'second'])
-    void availability.disable(false).then(note('third'))
+    void disable().then(note('third'))
     await clock.advance(10)
-    await availability.enable(false)
+    enable()
     await settle()
     assert.equal(done.at(-1), 'third')
   })
@@ -152,7 +172,7 @@ describe('Availability', () => {
     create(plain)
     isReported = false
     let done = false
-    void availability.disable(false).then(() => {
+    void disable().then(() => {
       done = true
     })
     await clock.advance(1_000)
@@ -161,9 +181,52 @@ describe('Availability', () => {
     await clock.advance(40)
     assert.equal(done, true)
     isReported = false
-    const second = availability.disable(false)
+    const second = disable()
     await clock.advance(3_100)
     await second
+  })
+
+  it('a service that was disabled before the start is down from the start, and has nobody to wait for', async () => {
+    create({ ...weighted, drain: { minMs: 3_000, maxMs: 60_000 } }, { status: 'up' }, disabled)
+    assert.deepEqual([says(), availability.draining, availability.isSettled], ['absent 0', undefined, true])
+    enable()
+    assert.equal(says(), 'present 1')
+  })
+
+  it('draining tells since when, and how long it may still last', async () => {
+    const drained = { command: ['false'], timeoutMs: 1_000, intervalMs: 1_000 }
+    create({ ...plain, drain: { minMs: 3_000, maxMs: 60_000 } })
+    const done = disable()
+    const since = clock.wallTime()
+    await clock.advance(1_000)
+    assert.deepEqual(availability.draining, { since, leastMs: 2_000, mostMs: 2_000 })
+    config = { ...config, hooks: { drained } }
+    assert.deepEqual(availability.draining, { since, leastMs: 2_000, mostMs: 59_000 })
+    await clock.advance(2_000)
+    await done
+    assert.equal(availability.draining, undefined)
+  })
+
+  it('disabling begins the drain by itself, once; expiry and a shutdown do the same', async () => {
+    create({ ...plain, drain: { minMs: 3_000, maxMs: 60_000 } })
+    hear(disabled)
+    const { draining } = availability
+    assert.equal(draining?.leastMs, 3_000)
+    await clock.advance(1_000)
+    hear({ ...disabled, availability: entry({ kind: 'disabled' }, 'another reason') })
+    assert.equal(availability.draining?.since, draining?.since)
+    await clock.advance(2_000)
+    availability.refresh()
+    assert.equal(availability.draining, undefined, 'a drain that is done is not done again')
+    const ended = availability.shutDown()
+    enable()
+    assert.deepEqual(
+      [availability.manual.kind, says()],
+      ['disabled', 'absent -'],
+      'nothing enables it while nerve stops',
+    )
+    await clock.advance(3_000)
+    await ended
   })
 
   it('tells that something changed, each time', async () => {
@@ -171,7 +234,7 @@ describe('Availability', () => {
     const before = changes
     await clock.advance(100)
     assert.equal(changes, before + 1)
-    availability.setWeight(3)
+    setWeight(3)
     assert.equal(changes, before + 2)
   })
 })

@@ -31,9 +31,9 @@ class FakeService implements ApiService {
         state.manual = { kind: 'disabled' }
         state.currentWeight = 0
       },
-      setWeight: (weight: number | undefined) => {
+      setWeight: async (weight: number) => {
         this.asked.push(`weight ${weight}`)
-        state.maxWeight = weight ?? 255
+        state.maxWeight = weight
       },
     })
   }
@@ -59,7 +59,7 @@ describe('apiRoutes()', () => {
     assert.equal(match.kind, 'found')
     if (match.kind !== 'found') throw new Error('unreachable')
     const { parameters, route } = match
-    const { status, body, type } = await route.answer({ parameters, query: new URLSearchParams(query) })
+    const { status, body, type } = await route.answer({ parameters, query: new URLSearchParams(query), body: '' })
     return {
       status,
       type,

@@ -1,0 +1,225 @@
+import { type Clock, pause } from '../core/clock.ts'
+import { messageOf } from '../core/errors.ts'
+import type { Logger } from '../core/log.ts'
+import type { Metrics } from '../core/metrics.ts'
+import type { Task } from '../core/tasks.ts'
+import type { Availability } from './availability.ts'
+import { ManualFile } from './manual-file.ts'
+import {
+  type Applied,
+  appliedTo,
+  type ManualEntries,
+  type ManualEntry,
+  type ManualService,
+  nextExpiry,
+  splitExpired,
+  withEnabled,
+  withEntry,
+  withoutTarget,
+  wordsOf,
+} from './manual-state.ts'
+
+/** The clock for people may jump, so an expiry is looked at this often at least. */
+const LOOK_EVERY_MS = 60_000
+/** A file that could not be written is tried again after this time. */
+const SAVE_AGAIN_MS = 10_000
+
+/** A service as manual state acts on it. */
+export interface ControlledService extends ManualService {
+  readonly host: string
+  readonly availability: Pick<Availability, 'manual' | 'maxWeight' | 'currentWeight' | 'refresh' | 'prepared' | 'drain'>
+}
+
+export interface ManualControlOptions {
+  readonly clock: Clock
+  readonly log: Logger
+  readonly metrics: Metrics
+  /** Where `manual.json` is kept; undefined: nowhere, so a restart forgets. */
+  readonly directory: string | undefined
+  /** The services as they are now, in configuration order. */
+  readonly services: () => readonly ControlledService[]
+}
+
+/** What is to be said of a target from now on. */
+export type ManualCommand = Omit<ManualEntry, 'since'>
+
+/** Has the word of people: takes it, keeps it on disk, tells the services, and lets it expire. */
+export class ManualControl {
+  readonly #options: ManualControlOptions
+  readonly #problemGauge: { set(value: number): void }
+  #file: ManualFile | undefined
+  #entries: ManualEntries = []
+  #saving: Promise<void> = Promise.resolve()
+  /** What of the file could not be read, until somebody says something anew. */
+  #damage: string | undefined
+  #unsaved: string | undefined
+  #wake = new AbortController()
+
+  constructor(options: ManualControlOptions) {
+    this.#options = options
+    this.#file = options.directory === undefined ? undefined : new ManualFile(options.directory)
+    this.#problemGauge = options.metrics.gauge(
+      'nerve_manual_state_problem',
+      'Whether manual state was damaged, or cannot be kept over a restart as it should.',
+    )
+  }
+
+  /** Reads what was said before a restart. To be called before the first service starts. */
+  async load(): Promise<void> {
+    const { clock, log } = this.#options
+    const { entries, problem } = (await this.#file?.load(clock.wallTime())) ?? { entries: [] }
+    const { standing, expired } = splitExpired(entries, clock.wallTime())
+    this.#entries = standing
+    this.#damage = problem
+    if (problem !== undefined) log.error('manual state is damaged', { reason: problem })
+    for (const entry of standing) log.info('still said by hand', fieldsOf(entry))
+    for (const entry of expired) log.info('manual state expired while nerve was away', fieldsOf(entry))
+    if (problem !== undefined || expired.length > 0) await this.#save()
+    this.#showProblem()
+  }
+
+  /** What holds for a service now. */
+  appliedTo(service: ManualService): Applied {
+    return appliedTo(service, this.#entries, this.#options.clock.wallTime())
+  }
+
+  /** Everything that was said and stands, and whether a restart keeps it. */
+  get status() {
+    const { standing } = splitExpired(this.#entries, this.#options.clock.wallTime())
+    return {
+      entries: standing,
+      /** Where it is kept; null: nowhere. */
+      file: this.#file?.path ?? null,
+      kept: this.#file !== undefined && this.#unsaved === undefined,
+      problem: this.#problem ?? null,
+    }
+  }
+
+  /**
+   * Takes a command: the services follow at once, and it is on disk when the promise resolves, or `status` says why not.
+   * Repeating what is said keeps its reason, if no other is given, and its time.
+   */
+  say(command: ManualCommand): Promise<void> {
+    const services = this.#options.services()
+    const { says, target } = command
+    const before = this.#entries.find((entry) => entry.target === target && wordsOf(entry.says) === wordsOf(says))
+    const reason = command.reason === '' ? (before?.reason ?? '') : command.reason
+    const since = before?.reason === reason ? before.since : this.#options.clock.wallTime()
+    const entry = { ...command, reason, since }
+    const entries =
+      says.kind === 'enabled'
+        ? withEnabled(this.#entries, { ...entry, says }, services)
+        : withEntry(this.#entries, entry, services)
+    this.#damage = undefined
+    return this.#change(entries, fieldsOf(entry))
+  }
+
+  /** Takes back what was said of a target, of one aspect or both. What is said of a broader one holds then. */
+  forget(target: string, aspect: keyof Applied | undefined, by: string | undefined): Promise<void> {
+    const entries = withoutTarget(this.#entries, target, aspect, this.#options.services())
+    this.#damage = undefined
+    return this.#change(entries, { target, says: 'nothing', by })
+  }
+
+  /** Keeps it in another directory from now on; undefined: in memory. */
+  async keepIn(directory: string | undefined): Promise<void> {
+    const file = directory === undefined ? undefined : new ManualFile(directory)
+    if (file?.path === this.#file?.path) return
+    this.#file = file
+    this.#unsaved = undefined
+    await this.#save()
+  }
+
+  /** Lets entries expire, and tries again to write what could not be written. */
+  get task(): Task {
+    return { name: 'manual state', run: (signal) => this.#run(signal) }
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options
+    while (!signal.aborted) {
+      this.#wake = new AbortController()
+      const expiry = nextExpiry(this.#entries) ?? Number.POSITIVE_INFINITY
+      const againMs = this.#unsaved === undefined ? LOOK_EVERY_MS : SAVE_AGAIN_MS
+      const waitMs = Math.max(0, Math.min(expiry - clock.wallTime(), againMs))
+      await pause(clock, waitMs, AbortSignal.any([signal, this.#wake.signal]))
+      if (!signal.aborted) await this.#expire()
+    }
+    await this.#saving
+  }
+
+  async #expire(): Promise<void> {
+    const { standing, expired } = splitExpired(this.#entries, this.#options.clock.wallTime())
+    const [first] = expired
+    if (first !== undefined) {
+      const fields = {
+        ...fieldsOf(first),
+        says: 'nothing',
+        reason: `expired: ${wordsOf(first.says)} ${first.reason}`.trim(),
+      }
+      await this.#change(standing, fields, Number.NEGATIVE_INFINITY)
+    } else if (this.#unsaved !== undefined) await this.#save()
+  }
+
+  /** `at`: a time at which what was said before still held. */
+  async #change(
+    entries: ManualEntries,
+    fields: Readonly<Record<string, unknown>>,
+    at = this.#options.clock.wallTime(),
+  ): Promise<void> {
+    const { clock, log, services } = this.#options
+    const now = clock.wallTime()
+    const changed = services().flatMap((service) => {
+      const [before, after] = [appliedTo(service, this.#entries, at), appliedTo(service, entries, now)]
+      if (before.availability === after.availability && before.weight === after.weight) return []
+      return [{ service, from: describe(before), to: describe(after) }]
+    })
+    this.#entries = entries
+    const { says, ...more } = fields
+    const told = changed.filter(({ from, to }) => from !== to)
+    for (const { service, from, to } of told) log.info('changed by hand', { service: service.name, from, to, ...more })
+    if (told.length === 0) log.info('said by hand, which changes no service now', { says, ...more })
+    for (const { service } of changed) service.availability.refresh()
+    this.#wake.abort()
+    await this.#save()
+  }
+
+  /** One write after another; each writes what is said by then. */
+  #save(): Promise<void> {
+    this.#saving = this.#saving.then(async () => {
+      const { log } = this.#options
+      const path = this.#file?.path
+      try {
+        await this.#file?.save(this.#entries)
+        if (this.#unsaved !== undefined) log.info('manual state is kept again', { path })
+        this.#unsaved = undefined
+      } catch (error) {
+        const unsaved = `cannot write ${path}, so a restart forgets what was changed by hand: ${messageOf(error)}`
+        if (unsaved !== this.#unsaved) log.error('manual state is not kept', { path, reason: messageOf(error) })
+        this.#unsaved = unsaved
+      }
+      this.#showProblem()
+    })
+    return this.#saving
+  }
+
+  get #problem(): string | undefined {
+    const problems = [this.#damage, this.#unsaved].flatMap((problem) => problem ?? [])
+    return problems.length === 0 ? undefined : problems.join('\n')
+  }
+
+  #showProblem(): void {
+    this.#problemGauge.set(this.#problem === undefined ? 0 : 1)
+  }
+}
+
+/** `disabled`, `enabled, weight 10`. */
+function describe({ availability, weight }: Applied): string {
+  const state = availability === undefined ? 'enabled' : wordsOf(availability.says)
+  return weight === undefined ? state : `${state}, ${wordsOf(weight.says)}`
+}
+
+function fieldsOf({ target, says, reason, by, expiresAt }: ManualEntry) {
+  const until = expiresAt === undefined ? undefined : new Date(expiresAt).toISOString()
+  return { target, says: wordsOf(says), reason, by, until }
+}

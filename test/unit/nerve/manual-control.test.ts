@@ -1,0 +1,221 @@
+import assert from 'node:assert/strict'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createMetrics, type Metrics } from '../../../src/core/metrics.ts'
+import { type ControlledService, ManualControl } from '../../../src/nerve/manual-control.ts'
+import { manualStateOf, manualWeightOf } from '../../../src/nerve/manual-state.ts'
+import { eventually } from '../../harness/eventually.ts'
+import { FakeClock, settle } from '../../harness/fake-clock.ts'
+import { recordingLog } from '../../harness/recording-log.ts'
+
+describe('ManualControl', () => {
+  let directory: string
+  let clock: FakeClock
+  let log: ReturnType<typeof recordingLog>
+  let metrics: Metrics
+  let services: ControlledService[]
+  let refreshed: string[]
+  let control: ManualControl
+  let stop: AbortController
+  let running: Promise<void>
+
+  /** A service that only notes when it is told to look again. */
+  const service = (name: string, port = 80): ControlledService => ({
+    ...{ name, host: 'h', port, excludeFromGlobalDisable: false },
+    availability: {
+      ...{ manual: { kind: 'enabled' }, maxWeight: 1, currentWeight: 1 },
+      refresh: () => {
+        refreshed.push(name)
+      },
+      prepared: async () => {},
+      drain: async () => {},
+    },
+  })
+  const start = async (keeps = true) => {
+    const options = { clock, log, metrics, services: () => services }
+    control = new ManualControl({ ...options, directory: keeps ? directory : undefined })
+    await control.load()
+    stop = new AbortController()
+    running = control.task.run(stop.signal)
+  }
+  const end = async () => {
+    stop.abort()
+    await running
+  }
+  const restart = async () => {
+    await end()
+    log.lines.length = 0
+    await start()
+  }
+  const stateOf = (name: string) => {
+    const applied = control.appliedTo(services.find((each) => each.name === name) ?? service(name))
+    return [manualStateOf(applied).kind, manualWeightOf(applied)]
+  }
+  const said = (message: string) => log.lines.filter((line) => line.message === message).map(({ fields }) => fields)
+  const problem = async () => Number(/^nerve_manual_state_problem (\d)$/m.exec(await metrics.text())?.[1])
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'manual-control-'))
+    clock = new FakeClock()
+    log = recordingLog()
+    metrics = createMetrics()
+    services = [service('web'), service('db', 3306)]
+    refreshed = []
+    await start()
+  })
+  afterEach(async () => {
+    await end()
+    assert.equal(clock.pending, 0, 'no timer is left')
+    await rm(directory, { recursive: true, force: true })
+  })
+
+  it('what was said holds at once, is kept over a restart, and is logged once with from, to, reason and by', async () => {
+    const kept = control.say({ target: 'web', says: { kind: 'disabled' }, reason: 'deploy 42', by: 'alice' })
+    assert.deepEqual([stateOf('web'), refreshed], [['disabled', undefined], ['web']])
+    await kept
+    assert.deepEqual(said('changed by hand'), [
+      {
+        ...{ service: 'web', from: 'enabled', to: 'disabled', target: 'web' },
+        ...{ reason: 'deploy 42', by: 'alice', until: undefined },
+      },
+    ])
+    assert.equal(control.status.kept, true)
+    await restart()
+    assert.deepEqual(
+      [stateOf('web'), stateOf('db')],
+      [
+        ['disabled', undefined],
+        ['enabled', undefined],
+      ],
+    )
+    assert.equal(said('still said by hand')[0]?.['reason'], 'deploy 42')
+    await control.say({ target: 'web', says: { kind: 'enabled' }, reason: '' })
+    await restart()
+    assert.deepEqual([stateOf('web'), control.status.entries], [['enabled', undefined], []])
+  })
+
+  it('state and weight are kept each by itself', async () => {
+    await Promise.all([
+      control.say({ target: 'all', says: { kind: 'weight', weight: 9 }, reason: '' }),
+      control.say({ target: 'web', says: { kind: 'forced' }, reason: '' }),
+      control.say({ target: 'db:3306', says: { kind: 'weight', weight: 5 }, reason: '' }),
+    ])
+    await restart()
+    assert.deepEqual(
+      [stateOf('web'), stateOf('db')],
+      [
+        ['forced', 9],
+        ['enabled', 5],
+      ],
+    )
+    await control.forget('all', 'weight', 'bob')
+    assert.deepEqual(stateOf('web'), ['forced', undefined])
+    assert.deepEqual(said('changed by hand').at(-1)?.['from'], 'forced, weight 9')
+  })
+
+  it('an entry expires by itself, in the file too, and says so', async () => {
+    const expiresAt = clock.wallTime() + 90_000
+    await control.say({ target: 'all', says: { kind: 'disabled' }, reason: 'patching', expiresAt })
+    refreshed.length = 0
+    await clock.advance(89_999)
+    assert.deepEqual(stateOf('web'), ['disabled', undefined])
+    await clock.advance(1)
+    assert.deepEqual(
+      [stateOf('web'), refreshed],
+      [
+        ['enabled', undefined],
+        ['web', 'db'],
+      ],
+    )
+    const [, , expired] = said('changed by hand')
+    assert.deepEqual([expired?.['service'], expired?.['reason']], ['web', 'expired: disabled patching'])
+    await eventually(async () =>
+      assert.match(await readFile(join(directory, 'manual.json'), 'utf8'), /"entries": \[\]/),
+    )
+  })
+
+  it('what expired while nerve was away is gone before anything starts', async () => {
+    await control.say({ target: 'web', says: { kind: 'disabled' }, reason: '', expiresAt: clock.wallTime() + 1_000 })
+    await end()
+    await clock.advance(1_000)
+    await start()
+    assert.deepEqual([stateOf('web'), refreshed], [['enabled', undefined], ['web']])
+    assert.equal(said('manual state expired while nerve was away').length, 1)
+  })
+
+  it('saying it again without a reason keeps the reason and the time, and takes the new expiry', async () => {
+    await control.say({
+      target: 'web',
+      says: { kind: 'disabled' },
+      reason: 'disk',
+      expiresAt: clock.wallTime() + 5_000,
+    })
+    const [first] = control.status.entries
+    await clock.advance(1_000)
+    await control.say({ target: 'web', says: { kind: 'disabled' }, reason: '' })
+    const [second] = control.status.entries
+    assert.deepEqual([second?.reason, second?.since, second?.expiresAt], ['disk', first?.since, undefined])
+    assert.equal(said('changed by hand').length, 1, 'the service did not change')
+    assert.equal(said('said by hand, which changes no service now').length, 1)
+    await control.say({ target: 'web', says: { kind: 'disabled' }, reason: 'another' })
+    assert.equal(control.status.entries[0]?.since, clock.wallTime())
+  })
+
+  it('entries of services that are gone are kept for their return', async () => {
+    await control.say({ target: 'web', says: { kind: 'disabled' }, reason: '' })
+    services = [service('db', 3306)]
+    await control.say({ target: 'db', says: { kind: 'disabled' }, reason: '' })
+    await restart()
+    services = [service('web')]
+    assert.deepEqual(stateOf('web'), ['disabled', undefined])
+  })
+
+  it('without a directory it works, forgets at a restart, and says so', async () => {
+    await end()
+    await start(false)
+    await control.say({ target: 'web', says: { kind: 'disabled' }, reason: '' })
+    assert.deepEqual([stateOf('web'), control.status.kept, control.status.file], [['disabled', undefined], false, null])
+  })
+
+  it('an edited directory gets what is said; none at all keeps it in memory', async () => {
+    await control.say({ target: 'web', says: { kind: 'disabled' }, reason: '' })
+    const other = join(directory, 'other')
+    await control.keepIn(other)
+    assert.match(await readFile(join(other, 'manual.json'), 'utf8'), /"target":"web"/)
+    await control.keepIn(undefined)
+    assert.deepEqual([stateOf('web')[0], control.status.kept], ['disabled', false])
+  })
+
+  it('a file that cannot be written is told, tried again, and made up for', async () => {
+    const obstacle = join(directory, 'manual.json.tmp')
+    await mkdir(obstacle)
+    await control.say({ target: 'web', says: { kind: 'disabled' }, reason: '' })
+    assert.deepEqual([stateOf('web')[0], control.status.kept, await problem()], ['disabled', false, 1])
+    assert.match(control.status.problem ?? '', /^cannot write .*manual\.json, so a restart forgets/)
+    assert.equal(said('manual state is not kept').length, 1)
+    await settle()
+    await clock.advance(10_000)
+    assert.equal(said('manual state is not kept').length, 1, 'said once')
+    await rm(obstacle, { recursive: true })
+    await eventually(async () => {
+      await clock.advance(10_000)
+      assert.equal(await problem(), 0)
+    })
+    assert.deepEqual([control.status.kept, control.status.problem], [true, null])
+    await restart()
+    assert.equal(stateOf('web')[0], 'disabled')
+  })
+
+  it('a damaged file is a problem until somebody says something; what is left of it is kept', async () => {
+    const path = join(directory, 'manual.json')
+    await control.say({ target: 'web', says: { kind: 'disabled' }, reason: '' })
+    await writeFile(path, (await readFile(path, 'utf8')).replace('\n  ]', ',\n {"target": "db"}]'))
+    await restart()
+    assert.equal(log.lines.find(({ level }) => level === 'error')?.message, 'manual state is damaged')
+    assert.deepEqual([stateOf('web')[0], await problem()], ['disabled', 1])
+    assert.match(control.status.problem ?? '', /is damaged: entry 2: .*put aside as .*smartstack nerve disable/)
+    await restart()
+    assert.deepEqual([stateOf('web')[0], await problem()], ['disabled', 0])
+  })
+})
