@@ -6,6 +6,10 @@ import { nerveState, synapseState } from './daemon-state.ts'
 
 const DEADLINE_MS = 5_000
 
+/** Where the daemons' admin servers are unless their configuration says otherwise. */
+export const DEFAULT_NERVE = 'http://127.0.0.1:3211'
+export const DEFAULT_SYNAPSE = 'http://127.0.0.1:3210'
+
 /** What a daemon's admin server says. */
 export type AdminAnswer<State> =
   | {
@@ -53,8 +57,8 @@ async function readJson(response: Response): Promise<unknown> {
   return response.json()
 }
 
-/** `fetch failed` hides what happened in its cause. */
-function reasonOf(error: unknown): string {
+/** Why a request came to nothing. `fetch failed` hides what happened in its cause. */
+export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return messageOf(error)
   if (error instanceof SyntaxError) return 'it does not answer in JSON'
   const cause = error.cause

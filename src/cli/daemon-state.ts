@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { manualEntry } from './manual-answer.ts'
 
 /**
  * What `/state` of a daemon says, as far as `smartstack status` shows it. Daemons of other releases may say more; what is
@@ -18,7 +19,9 @@ const nerveService = z.looseObject({
   reason: z.string().nullish(),
   registered: z.boolean(),
   error: z.string().nullish(),
-  availability: z.looseObject({ manual: z.string() }).optional(),
+  availability: z
+    .looseObject({ manual: z.string(), draining: z.unknown().optional(), byHand: manualEntry.nullish() })
+    .optional(),
   reporters: z.array(z.looseObject({ type: z.string(), path: z.string().nullish() })).default([]),
 })
 
@@ -28,6 +31,9 @@ export const nerveState = z.looseObject({
   config: z.string(),
   configError: z.string().nullish(),
   services: z.array(nerveService),
+  manual: z
+    .looseObject({ kept: z.boolean(), problem: z.string().nullish(), entries: z.array(manualEntry).default([]) })
+    .optional(),
   sessions: z.array(session),
 })
 
@@ -51,6 +57,9 @@ export const haproxyState = z.looseObject({
   file_error: z.string().nullish(),
   tombstones: z.number().optional(),
   not_settled_by_reload: z.array(z.string()).default([]),
+  quarantined: z
+    .array(z.looseObject({ service: z.string(), reason: z.string(), since: z.string(), meanwhile: z.string() }))
+    .default([]),
   warnings: z.array(z.looseObject({ service: z.string().nullish(), message: z.string() })).default([]),
 })
 

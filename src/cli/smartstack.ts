@@ -82,7 +82,7 @@ function unknown(name: string, commands: readonly CliCommand[]): string {
 
 function overview(commands: readonly CliCommand[]): string {
   const rows = commands.map(({ name, summary }) => `  ${name.padEnd(10)} ${summary}`)
-  return `smartstack looks after nerve and synapse. It changes nothing.
+  return `smartstack looks after nerve and synapse. Only "nerve" changes anything.
 
 Usage: smartstack COMMAND [FLAGS]
 

@@ -3,9 +3,13 @@ import { plural } from './table.ts'
 
 /** What of a daemon's state needs a hand, a sentence each. What an operator did on purpose does not. */
 
-export function nerveProblems({ configError, services, sessions }: NerveState, notReady: readonly string[]): string[] {
+export function nerveProblems(
+  { configError, services, sessions, manual }: NerveState,
+  notReady: readonly string[],
+): string[] {
   return unique([
     ...refusedEdit(configError),
+    ...(isGiven(manual?.problem) ? [`manual state: ${manual.problem}`] : []),
     ...sessions.flatMap(sessionProblem),
     ...services
       .filter(({ status, availability }) => status === 'down' && availability?.manual !== 'disabled')
@@ -42,10 +46,11 @@ function serviceProblem({ name, source, discovered, held, instances }: SynapseSt
 }
 
 function haproxyProblems(haproxy: HaproxyState): string[] {
-  const { connected, file_error: fileError, not_settled_by_reload: stubborn, warnings } = haproxy
+  const { connected, file_error: fileError, not_settled_by_reload: stubborn, quarantined, warnings } = haproxy
   return [
     ...(connected ? [] : ['HAProxy does not answer on its stats socket']),
     ...(isGiven(fileError) ? [`the last good haproxy.cfg stays: ${fileError}`] : []),
+    ...quarantined.map(({ service, meanwhile, reason }) => `service ${service} is ${meanwhile}: ${reason}`),
     ...stubborn.map((reason) => `a reload of HAProxy has not settled this: ${reason}`),
     ...warnings.filter(isLeftOut).map(({ service, message }) => `service ${service ?? ''} is ${message}`),
   ]

@@ -8,6 +8,7 @@ import {
   type SessionEntry,
   type SynapseState,
 } from './daemon-state.ts'
+import { entryTable } from './manual-report.ts'
 import { nerveProblems, synapseProblems } from './status-problems.ts'
 import type { Style } from './style.ts'
 import { formatParagraph, formatTable, plainText, plural } from './table.ts'
@@ -45,6 +46,7 @@ export function reportNerve(answer: AdminAnswer<NerveState>, options: ReportOpti
     ...(state.services.length === 0
       ? []
       : table(['SERVICE', 'ADDRESS', 'HEALTH', 'REGISTRATION', 'WHY'], state.services.map(nerveRow))),
+    ...manualLines(state, options),
     ...sessionLines(state.sessions, table),
   ]
   return { daemon: 'nerve', url, answers: true, ready, problems: nerveProblems(state, notReady), state, lines }
@@ -52,7 +54,6 @@ export function reportNerve(answer: AdminAnswer<NerveState>, options: ReportOpti
 
 function nerveRow(service: NerveState['services'][number]): (string | Cell)[] {
   const { name, host, port, status, reason, registered, error, availability, reporters } = service
-  const disabled = availability?.manual === 'disabled'
   const paths = reporters.flatMap(({ path }) => path ?? []).join('\n')
   const registration: Cell = registered
     ? { text: paths === '' ? 'registered' : paths, mood: 'good' }
@@ -60,10 +61,23 @@ function nerveRow(service: NerveState['services'][number]): (string | Cell)[] {
   return [
     name,
     `${host}:${port}`,
-    disabled ? { text: 'disabled', mood: 'unsure' } : { text: status, mood: HEALTH[status] ?? 'plain' },
+    healthCell(status, availability),
     registration,
     [reason, error].filter((text) => text !== undefined && text !== null && text !== '').join('\n'),
   ]
+}
+
+function healthCell(status: string, availability: NerveState['services'][number]['availability']): Cell {
+  const { manual = 'enabled', draining } = availability ?? {}
+  if (manual === 'enabled') return { text: status, mood: HEALTH[status] ?? 'plain' }
+  return { text: (draining ?? null) === null ? manual : `${manual}, draining`, mood: 'unsure' }
+}
+
+/** What is said by hand, also of services that are gone. */
+function manualLines({ manual }: NerveState, options: ReportOptions): string[] {
+  if (manual === undefined || manual.entries.length === 0) return []
+  const title = manual.kept ? 'Said by hand' : 'Said by hand, forgotten at a restart'
+  return ['', `  ${options.style.bold(title)}`, ...entryTable(manual.entries, options)]
 }
 
 const HEALTH: Readonly<Record<string, Mood>> = { up: 'good', down: 'bad', unknown: 'unsure' }
@@ -120,6 +134,9 @@ function haproxyLines(haproxy: HaproxyState, { style, width }: ReportOptions): s
     ...(last === undefined || last === null
       ? []
       : formatParagraph(`${under}last reload `, `${last.at}: ${last.reasons.join('; ')}`, width)),
+    ...haproxy.quarantined.flatMap(({ service, meanwhile, reason, since }) =>
+      formatParagraph(`${under}in quarantine: `, `${service} is ${meanwhile} since ${since}: ${reason}`, width),
+    ),
     ...waiting.flatMap((reason) => formatParagraph(`${under}to be reloaded: `, reason, width)),
     ...haproxy.warnings.flatMap(({ service, message }) =>
       formatParagraph(`${under}warning: `, `${typeof service === 'string' ? `${service}: ` : ''}${message}`, width),

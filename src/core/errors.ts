@@ -1,5 +1,6 @@
 /** What went wrong, in one word that code may compare. Grows with the code; never a sentence. */
 export type ErrorCode =
+  | 'ADMIN_ANSWER'
   | 'ADMIN_LISTEN'
   | 'CONFIG_INVALID'
   | 'DEADLINE'

@@ -9,6 +9,7 @@ export const pureFiles: readonly string[] = [
   'src/cli/daemon-kind.ts',
   'src/cli/diff.ts',
   'src/cli/doctor/findings.ts',
+  'src/cli/manual-report.ts',
   'src/cli/plan-report.ts',
   'src/cli/status-problems.ts',
   'src/cli/status-report.ts',

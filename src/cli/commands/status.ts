@@ -1,10 +1,7 @@
-import { adminUrl, askNerve, askSynapse } from '../admin-client.ts'
+import { adminUrl, askNerve, askSynapse, DEFAULT_NERVE, DEFAULT_SYNAPSE } from '../admin-client.ts'
 import { type Arguments, Misuse } from '../arguments.ts'
 import { type CliCommand, exitStatus } from '../command.ts'
 import { type DaemonReport, formatHint, formatVerdict, reportNerve, reportSynapse } from '../status-report.ts'
-
-const DEFAULT_NERVE = 'http://127.0.0.1:3211'
-const DEFAULT_SYNAPSE = 'http://127.0.0.1:3210'
 
 /** Asks the daemons of this machine how they are. */
 export const status: CliCommand = {

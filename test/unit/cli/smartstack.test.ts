@@ -55,7 +55,7 @@ describe('runSmartstack()', () => {
     { args: ['--halp'], says: 'smartstack: unknown flag --halp. Did you mean --help?' },
     {
       args: ['destroy'],
-      says: 'smartstack: unknown command "destroy"; known are status, validate, plan, doctor, schema',
+      says: 'smartstack: unknown command "destroy"; known are status, nerve, validate, plan, doctor, schema',
     },
     { args: ['plan', '--discovr'], says: 'smartstack plan: unknown flag --discovr. Did you mean --discover?' },
     { args: ['plan'], says: 'smartstack plan: give -c FILE or set SYNAPSE_CONFIG' },

@@ -103,6 +103,32 @@ describe('reportNerve()', () => {
     assert.deepEqual(problems, [])
   })
 
+  it('shows what is said by hand, also of services that are gone, and a drain', () => {
+    const since = '2030-01-01T00:00:00.000Z'
+    const entries = [
+      { target: 'db', says: 'disabled', reason: 'disk', by: 'alice', since, expires_at: '2030-01-02T00:00:00.000Z' },
+      { target: 'gone', says: 'weight', weight: 3, reason: '', since },
+    ]
+    const manual = { kept: false, entries, problem: 'cannot write /s/manual.json' }
+    const draining = { since: 1, leastMs: 1, mostMs: 1 }
+    const services = [
+      { ...down, reason: 'Service is disabled: disk', availability: { manual: 'disabled', draining } },
+      { ...web, availability: { manual: 'forced', draining: null } },
+    ]
+    const { lines, problems } = ofNerve({ services, manual })
+    assert.deepEqual(lines.slice(5, 13), [
+      '  db       10.0.0.1:3306  disabled, draining  not registered',
+      '    Service is disabled: disk',
+      '  web      10.0.0.1:80    forced              /services/web/host-1_0000000001',
+      '',
+      '  Said by hand, forgotten at a restart',
+      '  TARGET  SAYS      SINCE                 UNTIL                 BY     REASON',
+      '  db      disabled  2030-01-01T00:00:00Z  2030-01-02T00:00:00Z  alice  disk',
+      '  gone    weight 3  2030-01-01T00:00:00Z  taken back',
+    ])
+    assert.deepEqual(problems, ['manual state: cannot write /s/manual.json'])
+  })
+
   it('names sessions, refused edits and failing registrations once, though readiness says them too', () => {
     const state = { sessions: [suspended], configError: 'n.yaml:1:1 x', services: [{ ...web, error: 'no auth' }] }
     const notReady = ['service web: no auth', 'ZooKeeper zk1:2181 is suspended: zk1:2181: cut']
@@ -167,6 +193,11 @@ describe('reportSynapse()', () => {
     { name: 'a failing generator', state: { error: 'no luck' }, says: /^generator haproxy: no luck/ },
     { name: 'what a reload did not settle', state: { not_settled_by_reload: ['x'] }, says: /not settled this: x/ },
     {
+      name: 'a service in quarantine',
+      state: { quarantined: [{ service: 'web', reason: 'unknown keyword', since: 's', meanwhile: 'left out' }] },
+      says: /^service web is left out: unknown keyword/,
+    },
+    {
       name: 'a service left out',
       state: { warnings: [{ service: 'web', message: 'left out of HAProxy: clash' }] },
       says: /^service web is left out of HAProxy: clash/,
@@ -179,6 +210,13 @@ describe('reportSynapse()', () => {
       assert.match(problems[0] ?? '', says)
     })
   }
+
+  it('shows what is in quarantine, and since when', () => {
+    const quarantined = [{ service: 'web', reason: 'bad', since: '2030-01-01', meanwhile: 'left out' }]
+    assert.ok(
+      withHaproxy({ quarantined }).lines.includes('            in quarantine: web is left out since 2030-01-01: bad'),
+    )
+  })
 
   it('shows a lesser warning and needs no hand for it', () => {
     const { lines, problems } = withHaproxy({ warnings: [{ service: 'web', message: '"x" is left out' }] })
