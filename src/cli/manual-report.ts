@@ -52,7 +52,7 @@ export function formatChange(answer: ManualTarget, wanted: string | undefined, o
   return [
     ...(services.length === 0 ? [`${target} means no service that is configured now.`] : []),
     ...(services.length === 0 ? [] : formatTable({ columns, rows, ...options })),
-    ...services.flatMap((service) => contrary(service, target, wanted)).flatMap((text) => paragraph(text, options)),
+    ...services.flatMap((service) => contrary(service, wanted)).flatMap((text) => paragraph(text, options)),
     ...formatKeeping(answer, options),
   ]
 }
@@ -74,13 +74,15 @@ function formatKeeping({ problem, hint }: ManualOverview | ManualTarget, options
 
 const paragraph = (text: string, { width }: ReportOptions) => formatParagraph('', text, width)
 
-/** A service that a more specific word keeps from what was asked of all. */
-function contrary({ service, state, by_hand: said }: ManualServiceAnswer, target: string, wanted: string | undefined) {
-  if (wanted === undefined || state === wanted || target !== 'all') return []
+/** A service that something else that was said keeps from what was asked. */
+function contrary({ service, state, by_hand: said }: ManualServiceAnswer, wanted: string | undefined) {
+  if (wanted === undefined || state === wanted) return []
   if (said === undefined || said === null)
     return [`${service} stays ${state}: it keeps out of what is said of all; name it to change it`]
   const why = said.reason === '' ? '' : `: ${said.reason}`
-  return [`${service} stays ${state}, as is said of ${said.target}${why}; name it to change it`]
+  const remedy = said.by === 'hacheck' ? `haup ${said.target} takes that back` : 'name it to change it'
+  const whose = said.by === 'hacheck' ? "in hacheck's spool" : `of ${said.target}`
+  return [`${service} stays ${state}, as is said ${whose}${why}; ${remedy}`]
 }
 
 /** Why a service is not done, and how long that may last. */

@@ -145,6 +145,11 @@ export const nerveSchema = z.strictObject({
     .default(0)
     .describe('Wait between de-registering and the end, so that clients see it before the service goes. Default: 0.'),
   state_directory: stateDirectory,
+  hacheck_spool: text
+    .optional()
+    .describe(
+      "Directory of the spool of Yelp's hacheck: a file all, SERVICE or SERVICE:PORT in it takes that down. Default: none is looked at.",
+    ),
   heartbeat_path: text.optional().describe('File that is touched while nerve is alive. Default: none.'),
   statsd,
   max_repeated_report_failures: z
@@ -206,6 +211,7 @@ function buildConfig(parsed: Parsed, serviceNames: readonly string[], fingerprin
     logLevel: parsed.log_level,
     drainMs: parsed.drain,
     stateDirectory: parsed.state_directory,
+    hacheckSpool: parsed.hacheck_spool,
     heartbeatPath: parsed.heartbeat_path,
     statsd: parsed.statsd,
   }

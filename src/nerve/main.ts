@@ -11,6 +11,7 @@ import { apiService } from './blablacar/manual.ts'
 import * as checkTypeList from './checks/index.ts'
 import { loadNerveConfig, type NerveConfig } from './config.ts'
 import type { NerveEvent } from './events.ts'
+import { HacheckSpool } from './hacheck-spool.ts'
 import { createHeartbeatTask } from './heartbeat.ts'
 import { manualRoutes } from './manual-api.ts'
 import { ManualControl } from './manual-control.ts'
@@ -55,7 +56,13 @@ async function start(initial: NerveConfig, context: DaemonContext): Promise<Daem
     manual: (service) => manual.appliedTo(service),
     print: writeOut,
   })
+  const spool = new HacheckSpool({
+    ...{ clock, log },
+    directory: () => config.hacheckSpool,
+    onChange: (entries) => manual.followSpool(entries),
+  })
   await manual.load() // before anything is registered
+  await spool.look()
   await supervisor.apply(initial)
   onEvent({ kind: 'configured' })
 
@@ -76,7 +83,7 @@ async function start(initial: NerveConfig, context: DaemonContext): Promise<Daem
     ...manualRoutes({ control: manual, services: () => supervisor.services(), now: () => clock.wallTime() }),
   ]
   return {
-    tasks: [createPingTask(clock, () => supervisor.pings(), onPing), manual.task, heartbeat],
+    tasks: [createPingTask(clock, () => supervisor.pings(), onPing), manual.task, spool.task, heartbeat],
     async apply(edited) {
       await supervisor.apply(edited)
       await manual.keepIn(edited.stateDirectory)

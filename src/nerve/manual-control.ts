@@ -4,6 +4,7 @@ import type { Logger } from '../core/log.ts'
 import type { Metrics } from '../core/metrics.ts'
 import type { Task } from '../core/tasks.ts'
 import type { Availability } from './availability.ts'
+import { HACHECK } from './hacheck-spool.ts'
 import { ManualFile } from './manual-file.ts'
 import {
   type Applied,
@@ -49,6 +50,8 @@ export class ManualControl {
   readonly #problemGauge: { set(value: number): void }
   #file: ManualFile | undefined
   #entries: ManualEntries = []
+  /** What hacheck's spool says: it wins, as there, and is not ours to keep. */
+  #spool: ManualEntries = []
   #saving: Promise<void> = Promise.resolve()
   /** What of the file could not be read, until somebody says something anew. */
   #damage: string | undefined
@@ -80,14 +83,18 @@ export class ManualControl {
 
   /** What holds for a service now. */
   appliedTo(service: ManualService): Applied {
-    return appliedTo(service, this.#entries, this.#options.clock.wallTime())
+    return standing(service, this.#words, this.#options.clock.wallTime())
+  }
+
+  get #words(): Words {
+    return { entries: this.#entries, spool: this.#spool }
   }
 
   /** Everything that was said and stands, and whether a restart keeps it. */
   get status() {
-    const { standing } = splitExpired(this.#entries, this.#options.clock.wallTime())
+    const now = this.#options.clock.wallTime()
     return {
-      entries: standing,
+      entries: [...splitExpired(this.#entries, now).standing, ...splitExpired(this.#spool, now).standing],
       /** Where it is kept; null: nowhere. */
       file: this.#file?.path ?? null,
       kept: this.#file !== undefined && this.#unsaved === undefined,
@@ -119,6 +126,15 @@ export class ManualControl {
     const entries = withoutTarget(this.#entries, target, aspect, this.#options.services())
     this.#damage = undefined
     return this.#change(entries, { target, says: 'nothing', by })
+  }
+
+  /** Takes over what hacheck's spool says now. */
+  followSpool(spool: ManualEntries): void {
+    this.#follow(
+      { entries: this.#entries, spool },
+      { target: 'hacheck_spool', says: 'something else', by: HACHECK },
+      EVER,
+    )
   }
 
   /** Keeps it in another directory from now on; undefined: in memory. */
@@ -157,31 +173,37 @@ export class ManualControl {
         says: 'nothing',
         reason: `expired: ${wordsOf(first.says)} ${first.reason}`.trim(),
       }
-      await this.#change(standing, fields, Number.NEGATIVE_INFINITY)
+      await this.#change(standing, fields, EVER)
     } else if (this.#unsaved !== undefined) await this.#save()
   }
 
-  /** `at`: a time at which what was said before still held. */
   async #change(
     entries: ManualEntries,
     fields: Readonly<Record<string, unknown>>,
     at = this.#options.clock.wallTime(),
   ): Promise<void> {
+    this.#follow({ entries, spool: this.#spool }, fields, at)
+    this.#wake.abort()
+    await this.#save()
+  }
+
+  /** Makes `words` what holds, and tells the services and the log. `at`: a time at which what was said before still held. */
+  #follow(words: Words, { says, ...more }: Readonly<Record<string, unknown>>, at: number): void {
     const { clock, log, services } = this.#options
     const now = clock.wallTime()
     const changed = services().flatMap((service) => {
-      const [before, after] = [appliedTo(service, this.#entries, at), appliedTo(service, entries, now)]
+      const [before, after] = [standing(service, this.#words, at), standing(service, words, now)]
       if (before.availability === after.availability && before.weight === after.weight) return []
-      return [{ service, from: describe(before), to: describe(after) }]
+      const { reason } = after.availability ?? {}
+      return [{ service, from: describe(before), to: describe(after), reason }]
     })
-    this.#entries = entries
-    const { says, ...more } = fields
+    this.#entries = words.entries
+    this.#spool = words.spool
     const told = changed.filter(({ from, to }) => from !== to)
-    for (const { service, from, to } of told) log.info('changed by hand', { service: service.name, from, to, ...more })
+    for (const { service, from, to, reason } of told)
+      log.info('changed by hand', { service: service.name, from, to, reason, ...more })
     if (told.length === 0) log.info('said by hand, which changes no service now', { says, ...more })
     for (const { service } of changed) service.availability.refresh()
-    this.#wake.abort()
-    await this.#save()
   }
 
   /** One write after another; each writes what is said by then. */
@@ -211,6 +233,19 @@ export class ManualControl {
   #showProblem(): void {
     this.#problemGauge.set(this.#problem === undefined ? 0 : 1)
   }
+}
+
+/** Before anything expired. */
+const EVER = Number.NEGATIVE_INFINITY
+
+interface Words {
+  readonly entries: ManualEntries
+  readonly spool: ManualEntries
+}
+
+function standing(service: ManualService, { entries, spool }: Words, now: number): Applied {
+  const own = appliedTo(service, entries, now)
+  return { ...own, availability: appliedTo(service, spool, now).availability ?? own.availability }
 }
 
 /** `disabled`, `enabled, weight 10`. */

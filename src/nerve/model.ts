@@ -11,6 +11,8 @@ export interface NerveConfig {
   /** How long to wait after de-registering before the sessions are closed. */
   readonly drainMs: number
   readonly stateDirectory?: string | undefined
+  /** Directory of hacheck's spool, which takes services down too. */
+  readonly hacheckSpool?: string | undefined
   /** File whose modification time says that nerve is alive. */
   readonly heartbeatPath?: string | undefined
   readonly statsd?: StatsdConfig | undefined

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -76,7 +76,7 @@ describe('manual state of nerve', function () {
     const command = [program, 'nerve', ...args, '--nerve', nerve.adminUrl]
     const child = new Child('smartstack', process.execPath, command, { env: { ...process.env, SUDO_USER: 'alice' } })
     await new Promise((resolve) => child.process.once('close', resolve))
-    return { status: await child.exit(), output: child.output }
+    return { status: await child.exit(), output: child.output, flat: child.output.replaceAll(/\s+/g, ' ') }
   }
   /** A crash, and a nerve that starts with the same files. The session of the old one may outlive it. */
   const crash = async () => {
@@ -210,9 +210,9 @@ describe('manual state of nerve', function () {
       names.join(),
     )
     assert.equal(await nerve.metric('nerve_manual_state_problem'), 1)
-    const { status, output } = await smartstack('manual')
+    const { status, flat } = await smartstack('manual')
     assert.equal(status, 1)
-    assert.match(output.replaceAll(/\s+/g, ' '), /is damaged: .*put aside/)
+    assert.match(flat, /is damaged: .*put aside/)
     await put('web', { state: 'disabled' })
     await gone('web')
     assert.equal(await nerve.metric('nerve_manual_state_problem'), 0)
@@ -228,6 +228,25 @@ describe('manual state of nerve', function () {
     assert.deepEqual([answer.kept, answer.hint], [false, 'not kept over a restart: set state_directory'])
     await gone('web')
     await nerve.restart()
+    await registered('web')
+  })
+
+  it("what hacheck's spool takes down stays so over a restart, until haup, whatever else is said", async () => {
+    const spool = join(directory, 'spool')
+    await mkdir(spool)
+    await start({ hacheck_spool: spool })
+    await Promise.all([registered('web'), registered('db')])
+    await writeFile(join(spool, 'web'), JSON.stringify({ reason: 'deploy', creation: Date.now() / 1000 }))
+    await gone('web')
+    await crash()
+    await nerve.restart()
+    await registered('db')
+    assert.deepEqual(await nodes('web'), [])
+    const up = await smartstack('enable', 'web', '--wait')
+    assert.equal(up.status, 1)
+    assert.match(up.flat, /web stays disabled, as is said in hacheck's spool: deploy; haup web takes that back $/)
+    assert.deepEqual(await nodes('web'), [])
+    await rm(join(spool, 'web'))
     await registered('web')
   })
 
@@ -292,8 +311,7 @@ describe('manual state of nerve', function () {
     assert.match(down.output, /web +127\.0\.0\.1:\d+ +disabled .*deploy 42/)
     assert.match(down.output, /Done: web is out of every registry, and drained\.\n$/)
     assert.deepEqual(await nodes('web'), [], 'when --wait returns it is gone')
-    const { output: listed } = await smartstack('manual')
-    assert.match(listed.replaceAll(/\s+/g, ' '), / web disabled \S+ \S+, in (29|30)m alice deploy 42 $/)
+    assert.match((await smartstack('manual')).flat, / web disabled \S+ \S+, in (29|30)m alice deploy 42 $/)
     const json = await smartstack('manual', '--json')
     assert.equal((JSON.parse(json.output) as ManualJson).entries[0]?.reason, 'deploy 42')
     const up = await smartstack('enable', 'web', '--wait')
@@ -320,7 +338,7 @@ describe('manual state of nerve', function () {
     const json = await smartstack('disable', 'db', '--json', '--wait')
     assert.equal((JSON.parse(json.output) as ManualJson).done, true)
     const all = await smartstack('enable', 'all')
-    assert.match(all.output, /db stays disabled, as is said of db; name it to change it/)
+    assert.match(all.flat, /db stays disabled, as is said of db; name it to change it/)
     assert.match((await smartstack('weight', 'db', '9')).output, /db .* disabled +9 /)
     assert.equal((await smartstack('forget', 'db', '--wait')).status, 0)
     assert.equal((await nodes('db')).length, 1)

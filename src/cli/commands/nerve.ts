@@ -85,12 +85,19 @@ async function report(
     if (!json && lines.length > 0) context.print(`${lines.join('\n')}\n`)
   }
   print([...formatChange(first, ACTIONS[action], context), ...formatProgress(first)])
-  const last = args.has('wait') ? await waitFor(first, timeoutMs, client, context, signal) : first
+  const waits = args.has('wait') && follows(first, ACTIONS[action])
+  const last = waits ? await waitFor(first, timeoutMs, client, context, signal) : first
   if (json) context.print(`${JSON.stringify(last, null, 2)}\n`)
-  else if (args.has('wait') && last.done) print([formatWaited(last, timeoutMs)])
-  else if (args.has('wait')) context.complain(`smartstack: ${formatWaited(last, timeoutMs)}\n`)
-  const isWell = (last.done || !args.has('wait')) && (last.kept || (last.file ?? null) === null)
-  return isWell ? exitStatus.fine : exitStatus.trouble
+  else if (waits && last.done) print([formatWaited(last, timeoutMs)])
+  else if (waits) context.complain(`smartstack: ${formatWaited(last, timeoutMs)}\n`)
+  const isWell = follows(last, ACTIONS[action]) && (last.done || !args.has('wait'))
+  const isKept = last.kept || (last.file ?? null) === null // that nothing is kept may be meant
+  return isWell && isKept ? exitStatus.fine : exitStatus.trouble
+}
+
+/** Whether each service is as it was asked to be. That some keep out of `all` is as it should be. */
+function follows({ target, services }: ManualTarget, wanted: string | undefined): boolean {
+  return wanted === undefined || target === 'all' || services.every(({ state }) => state === wanted)
 }
 
 async function waitFor(

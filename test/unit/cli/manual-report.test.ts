@@ -75,6 +75,14 @@ describe('formatChange()', () => {
     ])
   })
 
+  it('names what keeps a service from what was asked of it', () => {
+    const said = { ...entry, target: 'all', by: 'hacheck' }
+    assert.deepEqual(
+      formatChange(target({ services: [{ ...disabled, by_hand: said }] }), 'enabled', options).slice(-1),
+      ["web stays disabled, as is said in hacheck's spool: deploy 42; haup all takes that back"],
+    )
+  })
+
   it('a target without a service says so', () => {
     assert.deepEqual(formatChange(target({ services: [] }), undefined, options), [
       'web means no service that is configured now.',

@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { decodeSpoolFile, HacheckSpool } from '../../../src/nerve/hacheck-spool.ts'
+import { FakeClock } from '../../harness/fake-clock.ts'
+import { recordingLog } from '../../harness/recording-log.ts'
+
+const disabled = { target: 'web', says: { kind: 'disabled' }, by: 'hacheck' }
+
+describe('decodeSpoolFile()', () => {
+  const cases = [
+    {
+      text: '{"service": "web", "reason": "deploy", "expiration": 1700000060.5, "creation": 1700000000}',
+      expected: { reason: 'deploy', since: 1_700_000_000_000, expiresAt: 1_700_000_060_500 },
+    },
+    {
+      text: '{"reason": "deploy", "expiration": null}',
+      expected: { reason: 'deploy', since: 0, expiresAt: undefined },
+    },
+    { text: 'down for\na while\n', expected: { reason: 'down for a while', since: 0, expiresAt: undefined } },
+    { text: '', expected: { reason: '', since: 0, expiresAt: undefined } },
+    { text: '[1]', expected: { reason: '[1]', since: 0, expiresAt: undefined } },
+    {
+      text: '{"reason": 7, "creation": "x", "expiration": 1e300}',
+      expected: { reason: '7', since: 0, expiresAt: undefined },
+    },
+  ]
+  for (const { text, expected } of cases) {
+    it(`${JSON.stringify(text)} is disabled: ${expected.reason}`, () =>
+      assert.deepEqual(decodeSpoolFile('web', text), { ...disabled, ...expected }))
+  }
+})
+
+describe('HacheckSpool', () => {
+  let directory: string
+  let path: string | undefined
+  let clock: FakeClock
+  let log: ReturnType<typeof recordingLog>
+  let told: string[][]
+  let spool: HacheckSpool
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'hacheck-spool-'))
+    path = directory
+    clock = new FakeClock()
+    log = recordingLog()
+    told = []
+    const onChange = (entries: readonly { readonly target: string }[]) => {
+      told.push(entries.map(({ target }) => target))
+    }
+    spool = new HacheckSpool({ clock, log, directory: () => path, onChange })
+  })
+  afterEach(() => rm(directory, { recursive: true, force: true }))
+  const down = (name: string, content: object = { reason: 'x' }) =>
+    writeFile(join(directory, name), JSON.stringify(content))
+
+  it('tells what has changed, and nothing while nothing has', async () => {
+    await spool.look()
+    await down('web')
+    await down('all')
+    await down('.hidden')
+    await mkdir(join(directory, 'folder'))
+    await spool.look()
+    await spool.look()
+    await rm(join(directory, 'all'))
+    await spool.look()
+    assert.deepEqual(told, [['all', 'web'], ['web']])
+  })
+
+  it('what has expired says nothing', async () => {
+    await down('web', { reason: 'x', expiration: clock.wallTime() / 1000 + 10 })
+    await spool.look()
+    await clock.advance(10_000)
+    await spool.look()
+    assert.deepEqual(told, [['web'], []])
+  })
+
+  it('a spool that is not there says nothing; one that cannot be read keeps what it said, and is told of once', async () => {
+    await down('web')
+    await spool.look()
+    path = join(directory, 'web') // no directory
+    await spool.look()
+    await spool.look()
+    assert.deepEqual(told, [['web']])
+    assert.equal(log.lines.filter(({ level }) => level === 'warn').length, 1)
+    path = join(directory, 'gone')
+    await spool.look()
+    assert.deepEqual(told, [['web'], []])
+    path = undefined
+    await spool.look()
+    assert.equal(told.length, 2)
+  })
+
+  it('its task looks every second until it is stopped', async () => {
+    const stop = new AbortController()
+    const running = spool.task.run(stop.signal)
+    await down('web')
+    await clock.advance(999)
+    assert.deepEqual(told, [])
+    await clock.advance(1)
+    await spool.look() // after the one that runs
+    stop.abort()
+    await running
+    assert.deepEqual([told[0], clock.pending], [['web'], 0])
+  })
+})
