@@ -27,6 +27,7 @@ import {
 } from '../core/config/schema.ts'
 import { Registry } from '../core/registry.ts'
 import type { Json } from '../core/service-instance.ts'
+import { availabilityKeys, availabilityOf, idleKeys } from './availability-keys.ts'
 import { blablacarDialect, isBlablacar } from './blablacar/dialect.ts'
 import type { ReadOptions } from './blablacar/translate.ts'
 import type { CheckType } from './checks/check.ts'
@@ -48,6 +49,9 @@ const reporterRegistry = new Registry<ReporterType>('reporter type', reporterTyp
 
 const HOST_EXPECTED = 'expected a host name or address'
 const host = z.string(HOST_EXPECTED).regex(/^[^\s/]+$/, HOST_EXPECTED)
+const SERVER_NAME = /^[A-Za-z0-9_.:-]{1,255}$/
+const SERVER_NAME_EXPECTED = 'expected letters, digits and _ . : - (it becomes part of a server name in HAProxy)'
+const publishedName = z.string().regex(SERVER_NAME, SERVER_NAME_EXPECTED)
 
 /** Airbnb's nerve makes numbers of these keys itself, so old files may have quotes around them. */
 const quoted = <Schema extends z.ZodType>(schema: Schema) =>
@@ -61,6 +65,12 @@ const checkKeys = {
   timeout: quoted(positiveDurationMs).prefault(0.1).describe('Longest time a run may take. Default: 0.1 seconds.'),
   rise: quoted(count(1)).prefault(1).describe('Successes in a row that make a failed check pass. Default: 1.'),
   fall: quoted(count(1)).prefault(1).describe('Failures in a row that make a passing check fail. Default: 1.'),
+  initial: z
+    .enum(['first_result', 'full_streak'])
+    .default('first_result')
+    .describe(
+      'What the first verdict takes: the first result, whatever rise and fall say, or rise or fall of them in a row, as any later one. Default: first_result.',
+    ),
   module: text.optional().describe('Ruby library of a check type. Accepted, not needed.'),
 }
 
@@ -103,6 +113,14 @@ const serviceKeys = {
     .record(z.string(), z.json())
     .optional()
     .describe('Published labels, for filters of watchers. Default: none.'),
+  published_name: publishedName
+    .optional()
+    .describe('Published as the name, and so part of the name of the znode. Default: the instance_id.'),
+  ...availabilityKeys,
+  go_nerve_metrics: z
+    .boolean()
+    .default(false)
+    .describe("Keep the metrics of BlaBlaCar's nerve for this service beside our own. Default: false."),
   load_test_concurrency: loadTestConcurrency,
   reporters: z
     .array(pluginSchema(reporterRegistry, { key: 'type', common: {} }).meta({ id: 'reporter' }))
@@ -132,10 +150,7 @@ export const nerveSchema = z.strictObject({
       error: ({ input }) =>
         input === undefined ? 'expected a name for this machine; -i or NERVE_INSTANCE_ID can give it' : undefined,
     })
-    .regex(
-      /^[A-Za-z0-9_.:-]{1,255}$/,
-      'expected letters, digits and _ . : - (it becomes part of a server name in HAProxy)',
-    )
+    .regex(SERVER_NAME, SERVER_NAME_EXPECTED)
     .describe('Name of this machine or pod, published with every registration. -i and NERVE_INSTANCE_ID win.'),
   services: services(service),
   service_conf_dir: serviceConfDir,
@@ -161,12 +176,18 @@ export const nerveSchema = z.strictObject({
 
 type Parsed = z.output<typeof nerveSchema>
 type ParsedCheck = z.output<z.ZodObject<typeof checkKeys>> & { readonly type: string }
-type ParsedService = z.output<z.ZodObject<typeof serviceKeys>> & { readonly reporter_type?: string }
+type ParsedReporter = { readonly type: string } & Readonly<Record<string, unknown>>
+type ParsedService = Omit<z.output<z.ZodObject<typeof serviceKeys>>, 'reporters'> & {
+  readonly reporter_type?: string
+  readonly reporters: readonly ParsedReporter[]
+}
 
 const dialect: ConfigDialect<Parsed, NerveConfig> = {
   schema: nerveSchema,
   // Airbnb's nerve reads the JSON files last, so they win (reference airbnb.md 2.2).
   extensions: ['.yaml', '.yml', '.json'],
+  check: ({ services }, sources) =>
+    Object.entries(services).flatMap(([name, service]) => idleKeys(name, service as ParsedService, sources)),
   build: buildConfig,
 }
 
@@ -219,23 +240,24 @@ function buildConfig(parsed: Parsed, serviceNames: readonly string[], fingerprin
 
 function buildService(name: string, parsed: ParsedService, fingerprints: Fingerprints): ServiceConfig {
   const checks = parsed.checks as readonly ParsedCheck[]
-  const further = parsed.reporters as readonly ({ readonly type: string } & Readonly<Record<string, unknown>>)[]
   return {
     name,
     host: parsed.host,
     port: Number(parsed.port),
     publishedPort: parsed.port,
+    publishedName: parsed.published_name,
     checkIntervalMs: parsed.check_interval,
     checkMocked: parsed.check_mocked,
     checks: checks.map((check) => buildCheck(name, parsed, check, fingerprints)),
     rateLimiting: parsed.rate_limiting,
-    weight: parsed.weight,
     haproxyServerOptions: parsed.haproxy_server_options as Json | undefined,
     labels: parsed.labels as Readonly<Record<string, Json>> | undefined,
     reporters: [
       buildReporter(parsed.reporter_type ?? 'zookeeper', parsed, fingerprints),
-      ...further.map((reporter) => buildReporter(reporter.type, reporter, fingerprints)),
+      ...parsed.reporters.map((reporter) => buildReporter(reporter.type, reporter, fingerprints)),
     ],
+    ...availabilityOf(parsed),
+    goNerveMetrics: parsed.go_nerve_metrics,
   }
 }
 
@@ -265,6 +287,7 @@ function buildCheck(
     intervalMs: check.interval ?? service.check_interval,
     rise: check.rise,
     fall: check.fall,
+    firstVerdict: check.initial === 'full_streak' ? 'full-streak' : 'first-result',
     options,
     ...inputsOf(options, fingerprints),
   }

@@ -264,6 +264,7 @@ describe('loadNerveConfig() accepts', () => {
         intervalMs: 2000,
         rise: 3,
         fall: 2,
+        firstVerdict: 'first-result',
         options: '/health',
       },
     )
