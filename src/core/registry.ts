@@ -9,6 +9,16 @@ export class Registry<P extends { readonly type: string }> {
     this.#plugins = new Map(Object.values(plugins).map((plugin) => [plugin.type, plugin]))
   }
 
+  /** These and others. */
+  with(plugins: Iterable<P>): Registry<P> {
+    const all = [...this.#plugins.values(), ...plugins]
+    return new Registry(this.#kind, Object.fromEntries(all.map((plugin) => [plugin.type, plugin])))
+  }
+
+  has(type: string): boolean {
+    return this.#plugins.has(type)
+  }
+
   /** Every known type, sorted. */
   types(): readonly string[] {
     return [...this.#plugins.keys()].sort()

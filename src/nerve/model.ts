@@ -1,5 +1,6 @@
 import type { AdminConfig, StatsdConfig } from '../core/config/daemon-keys.ts'
 import type { Json } from '../core/service-instance.ts'
+import type { CheckType } from './checks/check.ts'
 
 /** What nerve runs by, whichever dialect its files are written in. */
 export interface NerveConfig {
@@ -68,6 +69,8 @@ export interface CheckConfig extends PluginConfig {
   readonly alias?: string
   /** What the file calls the target of a check that goes elsewhere, e.g. to a proxy. Default: host and port. */
   readonly declaredTarget?: { readonly host: string; readonly port: number }
+  /** How a check of a type that is not built in is made: of the user's module, so an edited module is another one. */
+  readonly prepare?: CheckType['prepare']
 }
 
 /** A plug-in's part: its type, its validated options, and fingerprints of the files these refer to. */

@@ -61,8 +61,12 @@ async function prepare(
 ): Promise<Check> {
   const { name, type, host, port, timeoutMs, options } = config
   const context = { target: { host, port }, timeoutMs, log: log.child({ service, check: name }) }
+  const make = config.prepare ?? checkTypes.get(type).prepare
   try {
-    return await checkTypes.get(type).prepare(context, options)
+    const check: Partial<Check> | undefined = await make(context, options)
+    // A module of the user's may do what it likes; told now, and not by a check that never passes.
+    if (typeof check?.run !== 'function') throw new TypeError('prepare() gave no check with a function run')
+    return check as Check
   } catch (cause) {
     throw new SmartStackError('CONFIG_INVALID', `service ${service}, check ${name}: ${messageOf(cause)}`, { cause })
   }

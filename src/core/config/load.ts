@@ -40,10 +40,21 @@ export interface ConfigDialect<Parsed, Config> {
   readonly parse?: (file: string, text: string, environment: Environment) => SourceFile
   /** The case of keys does not count. Default false. */
   readonly anyCase?: boolean
+  /**
+   * Takes in what the files refer to and what decides on what they may say, e.g. modules with further plug-ins. undefined,
+   * as by default: nothing of that.
+   */
+  extend?(sources: Sources): Promise<Extended<Parsed, Config> | undefined>
   /** Mistakes that the schema alone cannot see. */
   check?(parsed: Parsed, sources: Sources): readonly Problem[]
   /** The internal model. Only called without errors. */
   build(parsed: Parsed, serviceNames: readonly string[], fingerprints: Fingerprints): Config
+}
+
+/** What is used in place of the dialect and of what was read; problems and inputs may have come to the latter. */
+export interface Extended<Parsed, Config> {
+  readonly dialect: ConfigDialect<Parsed, Config>
+  readonly sources: Sources
 }
 
 /**
@@ -51,10 +62,11 @@ export interface ConfigDialect<Parsed, Config> {
  * @throws ConfigError with all problems of all files.
  */
 export async function loadConfig<Parsed, Config>(
-  dialect: ConfigDialect<Parsed, Config>,
+  plain: ConfigDialect<Parsed, Config>,
   { file, environment, lenient = false, overrides = {} }: LoadOptions,
 ): Promise<Loaded<Config>> {
-  const sources = await readSources(file, environment, dialect.extensions, dialect.parse)
+  const found = await readSources(file, environment, plain.extensions, plain.parse)
+  const { dialect, sources } = (await plain.extend?.(found)) ?? { dialect: plain, sources: found }
   const { value } = sources
   const wanted = isMap(value) ? { ...sources, value: { ...withoutOwnKeys(value), ...overrides } } : sources
   if (value === undefined) throw new ConfigError(sources.problems, sources.inputs)
