@@ -23,7 +23,7 @@ const options = z.object({
   ttl_seconds: count(1)
     .optional()
     .describe(
-      'Write a persistent registration again this often, so that a cleaner can tell it from a dead one. Ephemeral ones need none.',
+      'Write a persistent registration again this often, so that a cleaner can tell it from a dead one, as Airbnb: it is no TTL of ZooKeeper, and any server will do. Ephemeral registrations need none, and ignore it.',
     ),
   node_naming: z
     .enum(['airbnb', 'blablacar'])
@@ -59,6 +59,8 @@ const RESUME_SPREAD_MS = 5_000
  * 5 s (reference airbnb.md 2.8), but holds up all other services meanwhile.
  */
 const FIRST_CONNECTION_MS = 2_000
+/** A registration whose renewal is far away is looked at this often all the same. */
+const LOOK_MS = 60_000
 
 /** Registers the service as a znode, by default an ephemeral sequential one: Airbnb's layout (reference airbnb.md 2.8). */
 export const zookeeper = defineReporter({
@@ -137,14 +139,18 @@ function createFirstConnection(session: Session, clock: Clock) {
   }
 }
 
-/** Writes a persistent registration again each time `ttl_seconds` have passed; an ephemeral one needs none. */
-function createRenewal({ clock, onRenewed }: ReporterContext, session: Session, config: Options) {
+/**
+ * Writes a persistent registration again each time `ttl_seconds` have passed; an ephemeral one needs none. The first time
+ * comes earlier by chance, so that services which start together are not renewed together (reference airbnb.md 2.8).
+ */
+function createRenewal({ clock, random, onRenewed }: ReporterContext, session: Session, config: Options) {
   const ttlMs = config.node_type.startsWith('persistent') ? (config.ttl_seconds ?? 0) * 1000 : 0
   const hosts = config.zk_hosts
+  const lookMs = config.refresh_interval ?? LOOK_MS
   let written: { readonly path: string; readonly at: number } | undefined
   return async (path: string, data: Buffer, signal: AbortSignal): Promise<ReconcileResult> => {
     if (ttlMs === 0) return {}
-    if (written?.path !== path) written = { path, at: clock.now() }
+    if (written?.path !== path) written = { path, at: clock.now() - random() * ttlMs }
     if (clock.now() - written.at >= ttlMs) {
       try {
         await session.setData(path, data, signal)
@@ -156,7 +162,7 @@ function createRenewal({ clock, onRenewed }: ReporterContext, session: Session, 
       written = { path, at: clock.now() }
       onRenewed({ ok: true, hosts })
     }
-    return { requeueAfterMs: written.at + ttlMs - clock.now() }
+    return { requeueAfterMs: Math.min(lookMs, written.at + ttlMs - clock.now()) }
   }
 }
 

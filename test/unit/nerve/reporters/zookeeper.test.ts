@@ -148,6 +148,7 @@ describe('zookeeper reporter', () => {
   })
 
   it('writes a persistent registration again when its time is over, and tells of it', async () => {
+    random = 0
     create({ node_type: 'persistent', ttl_seconds: 10 })
     const writes = () => session.calls.filter((call) => call.startsWith('setData')).length
     assert.equal((await reporter.reconcile(present(), never)).requeueAfterMs, 10_000)
@@ -165,5 +166,22 @@ describe('zookeeper reporter', () => {
       ['ok', 'connection_error'],
     )
     await settle()
+  })
+
+  it('spreads the renewals of services that start together, over the time between two', async () => {
+    random = 0.75
+    create({ node_type: 'persistent', ttl_seconds: 40 })
+    assert.equal((await reporter.reconcile(present(), never)).requeueAfterMs, 10_000)
+    await clock.advance(10_000)
+    assert.equal((await reporter.reconcile(present(), never)).requeueAfterMs, 40_000, 'only the first comes early')
+  })
+
+  it('looks at a registration every minute, or as refresh_interval says, however far its renewal is away', async () => {
+    create({ node_type: 'persistent', ttl_seconds: 86_400 * 365 })
+    assert.equal((await reporter.reconcile(present(), never)).requeueAfterMs, 60_000)
+    create({ node_type: 'persistent', ttl_seconds: 86_400, refresh_interval: '10s' })
+    assert.equal((await reporter.reconcile(present(), never)).requeueAfterMs, 10_000)
+    create({ node_type: 'ephemeral', ttl_seconds: 1 })
+    assert.equal((await reporter.reconcile(present(), never)).requeueAfterMs, undefined, 'an ephemeral one needs none')
   })
 })
