@@ -69,7 +69,7 @@ describe('runSmartstack()', () => {
       args: ['validate', '--nerve', '--synapse', 'x'],
       says: 'smartstack validate: give --nerve or --synapse, not both',
     },
-    { args: ['schema', 'haproxy'], says: 'smartstack schema: give one of nerve, synapse' },
+    { args: ['schema', 'haproxy'], says: 'smartstack schema: give one of nerve, nerve-blablacar, synapse' },
     {
       args: ['status', '--nerve', 'a b'],
       says: 'smartstack status: --nerve needs a URL, host:port or port, not "a b"',

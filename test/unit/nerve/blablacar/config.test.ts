@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { parse } from 'yaml'
+import { toConfigSchema } from '../../../../src/core/config/json-schema.ts'
 import { formatProblem } from '../../../../src/core/config/problems.ts'
+import { blablacarSchema } from '../../../../src/nerve/blablacar/schema.ts'
 import { loadNerveConfig } from '../../../../src/nerve/config.ts'
 import type { ServiceConfig } from '../../../../src/nerve/model.ts'
 import { complaints, withFiles } from '../../../harness/config-files.ts'
+import { checkoutPath, dataKeys, schemaKeys, withEveryKey } from '../../../harness/example-config.ts'
 
 const load = (text: string, environment: Readonly<Record<string, string>> = {}) =>
   withFiles({ 'nerve.yml': text }, (directory) =>
@@ -348,5 +353,53 @@ describe('loadNerveConfig() of a file of BlaBlaCar', () => {
   it('a list of services beside our own instance_id is our own file with a slip', async () => {
     const [problem] = await problemsOf('instance_id: a\nservices: [{port: 80}]\n')
     assert.equal(problem, 'nerve.yml:2:1 services: found a list, expected a map')
+  })
+})
+
+describe('config/nerve-blablacar.yaml', () => {
+  const example = 'config/nerve-blablacar.yaml'
+
+  it('config/nerve-blablacar.yaml is a good configuration, and so it is with every key active', async () => {
+    const { config, warnings } = await loadNerveConfig({ file: checkoutPath(example), environment: {} })
+    assert.deepEqual(warnings, [])
+    assert.deepEqual(
+      config.services.map(({ name, host, publishAvailability }) => [name, host, publishAvailability]),
+      ['web', 'database', 'queue', 'proxy'].map((name) => [name, '127.0.0.1', true]),
+    )
+    assert.deepEqual((await load(await withEveryKey(example))).warnings, [])
+  })
+
+  it('config/nerve-blablacar.yaml has every key of the dialect', async () => {
+    const known = schemaKeys(JSON.parse(toConfigSchema(blablacarSchema, '')))
+    const present = dataKeys(parse(await withEveryKey(example)), new Set(['services[].labels']))
+    assert.ok(known.has('services[].checks[].podName'), 'the schema was not read')
+    assert.deepEqual(
+      [...known].filter((key) => !present.has(key)),
+      [],
+    )
+  })
+
+  it('config/nerve-blablacar.yaml shows the defaults that there are', async () => {
+    const lines = (await readFile(checkoutPath(example), 'utf8')).matchAll(
+      /^ *#(?: {2})?(\w+InMilli|rise|fall|apiPort): (\d+)$/gm,
+    )
+    const shown = new Map([...lines].map(([, key = '', value]) => [key, Number(value)]))
+    assert.equal(shown.size, 17)
+    const text = JSON.stringify(JSON.parse(toConfigSchema(blablacarSchema, '')))
+    for (const [key, value] of shown) {
+      const said = new RegExp(`"${key}":\\{"description":"[^"]*?Default: (\\d+)`).exec(text)?.[1]
+      if (key !== 'enableWarmupMaxDurationInMilli') assert.equal(Number(said), value, key)
+    }
+  })
+})
+
+describe('blablacarSchema', () => {
+  it('blablacarSchema takes templates in texts for editors, and no quoted numbers, which nerve would refuse', async () => {
+    const schema = JSON.parse(toConfigSchema(blablacarSchema, '', 'template'))
+    const { host, port } = schema.$defs.service.properties
+    assert.deepEqual(host.anyOf.at(-1), { $ref: '#/$defs/environment' })
+    assert.deepEqual([port.type, port.anyOf], ['integer', undefined])
+    const [problem] = await problemsOf(`services: [{port: "{{ .PORT }}", ${ZK}}]`, { PORT: '80' })
+    assert.match(problem ?? '', /services\[0\]\.port: found "80", expected a port number/)
   })
 })
