@@ -1,9 +1,11 @@
 import type { LifeEvent, StopCause } from '../core/telemetry.ts'
 import type { ZooKeeperEvent } from '../zookeeper/observed-pool.ts'
+import type { GeneratorEvent } from './generators/generator.ts'
 
 /** What happens in synapse, for whoever counts it. Those who tell do not know who listens. */
 export type SynapseEvent =
   | LifeEvent
+  | GeneratorEvent
   /** Every watcher has been started, which took so long. */
   | { readonly kind: 'watchers-started'; readonly ms: number }
   /** A generator is given changed backends. */

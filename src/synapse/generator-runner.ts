@@ -8,7 +8,7 @@ import { ReconcileLoop, type ReconcileResult } from '../core/reconcile-loop.ts'
 import { runAll } from '../core/tasks.ts'
 import type { GeneratorConfig } from './config.ts'
 import type { SynapseEvent } from './events.ts'
-import type { Generator, GeneratorService, GeneratorType } from './generators/generator.ts'
+import type { Generator, GeneratorEvent, GeneratorService, GeneratorType } from './generators/generator.ts'
 import type { Service } from './service.ts'
 
 /** The first change is applied at once; followers within this time are merged into one pass. */
@@ -48,7 +48,9 @@ export class GeneratorRunner {
     this.#type = type
     this.#config = config
     this.#context = context
-    this.#generator = type.create({ clock, log, metrics, random, trigger: () => this.#loop.trigger() }, config.options)
+    const onEvent = (event: GeneratorEvent) => context.onEvent?.(event)
+    const trigger = () => this.#loop.trigger()
+    this.#generator = type.create({ clock, log, metrics, random, trigger, onEvent }, config.options)
     const failures = metrics.counter('synapse_generator_failures_total', 'Passes that failed.', ['generator'])
     failures.inc({ generator: type.type }, 0)
     this.#loop = new ReconcileLoop({

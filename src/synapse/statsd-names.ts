@@ -19,6 +19,10 @@ export function synapseMetrics(event: SynapseEvent, version: string): readonly S
       return [counted('synapse.config.update')]
     case 'generator-failed':
       return [counted('synapse.config.update_failed', `config_name:${event.generator}`)]
+    case 'config-checked':
+      return [counted('synapse.haproxy.check_config', `status:${event.ok}`)]
+    case 'reload-failed':
+      return [counted('synapse.haproxy.reload_failed')]
     case 'watcher-started':
       return [counted('synapse.watcher.start', 'start_result:success', `watcher_name:${event.service}`)]
     case 'watcher-stopped': {

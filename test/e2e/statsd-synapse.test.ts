@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { eventually } from '../harness/eventually.ts'
 import { type MainJob, startMainJob } from '../harness/main-job.ts'
 import { type StatsdServer, startStatsd } from '../harness/statsd-server.ts'
@@ -46,9 +47,36 @@ describe('synapse: StatsD', function () {
     await job.nerve('host-1', { web: job.service(instance) })
     await sees(`synapse.watcher.zk.get.elapsed_time:*|ms|#${cluster},service_name:web`)
 
+    await sees('synapse.haproxy.check_config:1|c|#status:true')
+
     assert.equal(await synapse.stop(), 0)
     await sees('synapse.watcher.stop:1|c|#stop_avenue:clean,stop_location:main_loop,watcher_name:web')
     await sees('synapse.main_loop.elapsed_time:*|ms')
     await sees('synapse.stop:1|c|#stop_avenue:clean,stop_location:main_loop')
+  })
+
+  it("tells what became of HAProxy's configuration: a check that fails, and a reload that does", async () => {
+    statsd.datagrams.length = 0
+    const config = job.synapseConfig() as { readonly services: { readonly web: Readonly<Record<string, unknown>> } }
+    const haproxy = (more: Readonly<Record<string, unknown>>) => ({
+      ...{ config_file_path: join(job.directory, 'external.cfg'), do_writes: true, do_reloads: true, do_socket: false },
+      ...{ global: [], defaults: ['mode http'], restart_interval: 0.1, ...more },
+    })
+    const start = (more: Readonly<Record<string, unknown>>) =>
+      job.synapse(
+        {
+          services: { web: { ...config.services.web, haproxy: { port: job.port } } },
+          haproxy: haproxy(more),
+          statsd: { host: '127.0.0.1', port: statsd.port },
+        },
+        { awaitReady: false },
+      )
+    const refused = await start({ do_checks: true, check_command: 'false', reload_command: 'true' })
+    await sees('synapse.haproxy.check_config:1|c|#status:false')
+    assert.ok(!statsd.of('synapse').includes('synapse.haproxy.reload_failed:1|c'), 'what was refused is not reloaded')
+    await refused.stop()
+
+    await start({ reload_command: 'exit 3' })
+    await sees('synapse.haproxy.reload_failed:1|c')
   })
 })

@@ -15,6 +15,11 @@ export interface GeneratorService<Options> {
   readonly eventAt?: number
 }
 
+/** What happens in a generator, for whoever counts it. */
+export type GeneratorEvent =
+  /** A configuration was checked before it may replace the last good one. */
+  { readonly kind: 'config-checked'; readonly ok: boolean } | { readonly kind: 'reload-failed' }
+
 export interface GeneratorContext {
   readonly clock: Clock
   readonly log: Logger
@@ -22,6 +27,8 @@ export interface GeneratorContext {
   readonly random: () => number
   /** Ask for another `reconcile`: the generator saw the world change (HAProxy died, a reload ended). */
   readonly trigger: () => void
+  /** Default: nobody listens. */
+  readonly onEvent?: (event: GeneratorEvent) => void
 }
 
 /** Makes a proxy or a file say what the backends are. */

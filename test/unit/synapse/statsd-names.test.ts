@@ -33,6 +33,15 @@ const cases: readonly { readonly event: SynapseEvent; readonly expected: readonl
     expected: ['synapse.config.update_failed:1|c|#config_name:haproxy'],
   },
   {
+    event: { kind: 'config-checked', ok: true },
+    expected: ['synapse.haproxy.check_config:1|c|#status:true'],
+  },
+  {
+    event: { kind: 'config-checked', ok: false },
+    expected: ['synapse.haproxy.check_config:1|c|#status:false'],
+  },
+  { event: { kind: 'reload-failed' }, expected: ['synapse.haproxy.reload_failed:1|c'] },
+  {
     event: { kind: 'watcher-started', service },
     expected: ['synapse.watcher.start:1|c|#start_result:success,watcher_name:web'],
   },

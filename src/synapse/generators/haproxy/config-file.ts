@@ -13,6 +13,8 @@ export interface ConfigFileOptions {
   /** Longest run of the check, ms. */
   readonly checkTimeoutMs: number
   readonly clock: Clock
+  /** Gets how each check ended. Default: nobody listens. */
+  readonly onChecked?: (ok: boolean) => void
 }
 
 /** HAProxy, or the command that stands for it, does not take a configuration. */
@@ -63,10 +65,11 @@ export class ConfigFile {
 
   /** Why this text would be refused; undefined when it would not. The file stays as it is. */
   async test(text: string, signal: AbortSignal): Promise<RefusedConfig | undefined> {
-    const { check, checkTimeoutMs, clock, candidatePath } = this.#options
+    const { check, checkTimeoutMs, clock, candidatePath, onChecked } = this.#options
     await this.#writeCandidate(text)
     if (check === undefined) return undefined
     const result = await runCommand(check, { clock, deadlineMs: checkTimeoutMs }, signal)
+    onChecked?.(result.status === 0)
     return result.status === 0 ? undefined : new RefusedConfig(candidatePath, text, complaintsOf(result))
   }
 

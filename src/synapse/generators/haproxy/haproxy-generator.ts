@@ -163,6 +163,7 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
       }),
       render: () => this.#source.render(),
       onLoaded: (reasons) => this.#onLoaded(reasons),
+      onReloadFailed: () => this.#context.onEvent?.({ kind: 'reload-failed' }),
       onAccepted: (accepted) => this.#intake.isolation.accepted(accepted),
       isolate: (error, before, inner) => this.#isolate(error, before, inner),
       clock,

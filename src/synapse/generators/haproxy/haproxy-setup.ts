@@ -59,7 +59,7 @@ export function configPath(options: HaproxyOptions): string {
 /** undefined: synapse does not write it. */
 export function createConfigFile(
   options: HaproxyOptions,
-  { clock }: Pick<GeneratorContext, 'clock'>,
+  { clock, onEvent }: Pick<GeneratorContext, 'clock' | 'onEvent'>,
 ): ConfigFile | undefined {
   if (!options.do_writes) return undefined
   const path = configPath(options)
@@ -70,7 +70,8 @@ export function createConfigFile(
     wanted || isManaged(options)
       ? (options.check_command ?? [options.haproxy_path, '-c', '-f', candidatePath])
       : undefined
-  return new ConfigFile({ path, candidatePath, check, checkTimeoutMs: options.check_timeout, clock })
+  const onChecked = (ok: boolean) => onEvent?.({ kind: 'config-checked', ok })
+  return new ConfigFile({ path, candidatePath, check, checkTimeoutMs: options.check_timeout, clock, onChecked })
 }
 
 /** undefined: the configuration names no state file. */

@@ -39,6 +39,8 @@ export interface ReloaderOptions {
   readonly render: () => string
   /** HAProxy was reloaded for these reasons, and runs with the file as it is now. */
   readonly onLoaded: (reasons: readonly string[]) => void
+  /** Default: nobody listens. */
+  readonly onReloadFailed?: () => void
   /** HAProxy took what was made from these services. */
   readonly onAccepted: (services: readonly HaproxyService[]) => Promise<void>
   /**
@@ -230,6 +232,7 @@ export class Reloader {
     } catch (error) {
       if (signal.aborted) throw error
       metrics.reloads.inc({ kind, result: 'failed' })
+      this.#options.onReloadFailed?.()
       if (before !== undefined && before !== this.#onDisk) await this.#putBack(before)
       if (await isolate(error, before?.state, signal)) return
       throw error
