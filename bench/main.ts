@@ -9,15 +9,16 @@ import { comparisonTable, type RunResult, scenarioTable } from './report.ts'
 import * as scenarioList from './scenarios/index.ts'
 import { ownSubject } from './subjects/own.ts'
 import type { Subject } from './subjects/subject.ts'
-import { type Scenario, World } from './world.ts'
+import { type Scenario, World, type WorldOptions } from './world.ts'
 
 const scenarios: readonly Scenario[] = Object.values(scenarioList)
 const resultsDirectory = fileURLToPath(new URL('results/', import.meta.url))
 
-const USAGE = `usage: npm run bench -- [scenario ...] [--quick] [--profile DIR] [--subject FILE ...]
+const USAGE = `usage: npm run bench -- [scenario ...] [--quick] [--minutes N] [--profile DIR] [--subject FILE ...]
        npm run bench -- --compare RESULT.json RESULT.json ...
 scenarios: ${scenarios.map(({ name }) => name).join(', ')}; default: all
 --quick    short runs, to see that all works; their numbers prove nothing
+--minutes  how long each variant of nerve lasts, instead of one minute
 --profile  leaves CPU profiles of our daemons in DIR
 --subject  measures the SmartStack that FILE describes (bench/README.md) instead of ours; "own" is ours. Several are
            measured one after the other and shown side by side
@@ -29,6 +30,7 @@ async function main(args: readonly string[]): Promise<number> {
     allowPositionals: true,
     options: {
       quick: { type: 'boolean', default: false },
+      minutes: { type: 'string' },
       subject: { type: 'string', multiple: true },
       profile: { type: 'string' },
       compare: { type: 'boolean', default: false },
@@ -51,10 +53,15 @@ async function main(args: readonly string[]): Promise<number> {
     console.error(`unknown scenario: ${unknown.join(', ')}\n${USAGE}`)
     return 2
   }
+  const minutes = values.minutes === undefined ? undefined : Number(values.minutes)
+  if (minutes !== undefined && !(minutes > 0)) {
+    console.error(`--minutes ${values.minutes}: expected a number above 0\n${USAGE}`)
+    return 2
+  }
   const chosen = scenarios.filter(({ name }) => positionals.length === 0 || positionals.includes(name))
   const subjects = await Promise.all((values.subject ?? ['own']).map((file) => readSubject(file, values.profile)))
   const runs: RunResult[] = []
-  for (const subject of subjects) runs.push(await measure(subject, chosen, values.quick))
+  for (const subject of subjects) runs.push(await measure(subject, chosen, { quick: values.quick, minutes }))
   if (runs.length > 1) console.log(comparisonTable(runs))
   return runs.some(({ results }) => results.some(({ measures }) => measures.some((one) => missed(one).length > 0)))
     ? 1
@@ -67,15 +74,15 @@ async function readSubject(file: string, profileDirectory?: string): Promise<Sub
   return readExternalSubject(file)
 }
 
-async function measure(subject: Subject, chosen: readonly Scenario[], quick: boolean): Promise<RunResult> {
+async function measure(subject: Subject, chosen: readonly Scenario[], options: WorldOptions): Promise<RunResult> {
   const at = new Date().toISOString()
   const machine = describeMachine()
-  console.log(`${subject.name}, ${at}${quick ? ', quick' : ''}`)
+  console.log(`${subject.name}, ${at}${options.quick ? ', quick' : ''}`)
   for (const [key, text] of Object.entries(machine)) console.log(`  ${key}: ${text}`)
   const results: ScenarioResult[] = []
   for (const scenario of chosen) {
     console.log('')
-    const result = await runScenario(subject, scenario, quick)
+    const result = await runScenario(subject, scenario, options)
     results.push(result)
     console.log(scenarioTable(result))
     console.log(`load of the machine: ${loadAverage()}`)
@@ -88,8 +95,8 @@ async function measure(subject: Subject, chosen: readonly Scenario[], quick: boo
   return run
 }
 
-async function runScenario(subject: Subject, scenario: Scenario, quick: boolean): Promise<ScenarioResult> {
-  const world = await World.create(subject, quick, (text) => console.error(`  ${scenario.name}: ${text}`))
+async function runScenario(subject: Subject, scenario: Scenario, options: WorldOptions): Promise<ScenarioResult> {
+  const world = await World.create(subject, options, (text) => console.error(`  ${scenario.name}: ${text}`))
   const forget = closeOnSignal(() => world.close())
   try {
     return { scenario: scenario.name, title: scenario.title, measures: await scenario.run(world) }

@@ -11,7 +11,7 @@ export type Stat = (typeof stats)[number]
 /** One row of a table: a distribution (`n`, `p50` ...) or a single value. */
 export interface Measure {
   readonly name: string
-  /** `ms`, `s`, `MB`; empty for a count. */
+  /** `ms`, `s`, `MB`, `%`; empty for a count. */
   readonly unit: string
   readonly values: Readonly<Partial<Record<Stat | 'n', number>>>
   readonly targets: readonly Target[]
@@ -38,6 +38,10 @@ export function distribution(
 
 export function value(name: string, unit: string, amount: number, target: Omit<Target, 'stat'> | null = null): Measure {
   return { name, unit, values: { value: amount }, targets: target === null ? [] : [{ stat: 'value', ...target }] }
+}
+
+export function median(samples: readonly number[]): number {
+  return [...samples].sort((a, b) => a - b)[samples.length >> 1] ?? 0
 }
 
 /** Targets that the measure misses. A stat that is not there is missed. */

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { median } from './measure.ts'
 
 /** USER_HZ: Linux fixes it at 100 for what it shows in /proc. */
 const TICKS_PER_SECOND = 100
@@ -15,6 +16,12 @@ export function rssMb(pid: number): number {
   return statusKb(pid, 'VmRSS') / 1024
 }
 
+/** Proportional set size in MB: what processes share, such as the text of node, counts for each by its part. */
+export function pssMb(pid: number): number {
+  const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1')
+  return Number(/^Pss:\s+(\d+) kB/m.exec(rollup)?.[1] ?? 0) / 1024
+}
+
 function statusKb(pid: number, key: string): number {
   const status = readFileSync(`/proc/${pid}/status`, 'latin1')
   return Number(new RegExp(`^${key}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0)
@@ -29,6 +36,11 @@ export class MemoryWatch {
     this.#timer = setInterval(() => this.#samples.push(rssMb(pid)), 1000)
   }
 
+  /** The largest seen, MB. */
+  get most(): number {
+    return Math.max(...this.#samples)
+  }
+
   /**
    * Ends it. MB between the typical size in the second quarter and in the last: a heap that fills up to its limit for the
    * first time is no leak.
@@ -38,10 +50,6 @@ export class MemoryWatch {
     const quarter = this.#samples.length / 4
     return median(this.#samples.slice(3 * quarter)) - median(this.#samples.slice(quarter, 2 * quarter))
   }
-}
-
-function median(samples: readonly number[]): number {
-  return [...samples].sort((a, b) => a - b)[samples.length >> 1] ?? 0
 }
 
 export function isAlive(pid: number): boolean {

@@ -74,6 +74,11 @@ export class Registry {
     return { calledAt, ackedAt: now() }
   }
 
+  /** How many znodes there are below `parent`; none when it does not exist. */
+  async count(parent: string): Promise<number> {
+    return (await this.#session.exists(parent, this.#never))?.numChildren ?? 0
+  }
+
   ensurePath(path: string): Promise<void> {
     return this.#session.ensurePath(path, this.#never)
   }

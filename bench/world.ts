@@ -16,11 +16,15 @@ export interface Scenario {
   run(world: World): Promise<ScenarioResult['measures']>
 }
 
+export type WorldOptions = Pick<World, 'quick' | 'minutes'>
+
 /** What every scenario needs: a ZooKeeper, a writer of znodes, real instances, and a way to start the subject. */
 export class World {
   readonly subject: Subject
   /** Short runs, to see that all works. */
   readonly quick: boolean
+  /** How long a scenario that can last shall last; undefined: as it likes. */
+  readonly minutes: number | undefined
   readonly zookeeper: ZooKeeperServer
   readonly registry: Registry
   readonly fleet: Fleet
@@ -30,23 +34,24 @@ export class World {
 
   private constructor(
     subject: Subject,
-    quick: boolean,
+    { quick, minutes }: WorldOptions,
     log: (text: string) => void,
     parts: Pick<World, 'zookeeper' | 'registry' | 'fleet'>,
   ) {
     this.subject = subject
     this.quick = quick
+    this.minutes = minutes
     this.#log = log
     this.zookeeper = parts.zookeeper
     this.registry = parts.registry
     this.fleet = parts.fleet
   }
 
-  static async create(subject: Subject, quick: boolean, log: (text: string) => void): Promise<World> {
+  static async create(subject: Subject, options: WorldOptions, log: (text: string) => void): Promise<World> {
     // Room for ten thousand ephemerals and their watches.
     const zookeeper = await startZooKeeper({ tickTime: 2000, javaOptions: ['-Xmx512m'] })
     const registry = await Registry.connect(zookeeper.hosts)
-    return new World(subject, quick, log, { zookeeper, registry, fleet: await Fleet.start() })
+    return new World(subject, options, log, { zookeeper, registry, fleet: await Fleet.start() })
   }
 
   /** Says what goes on, for whoever waits. */
@@ -66,11 +71,17 @@ export class World {
 
   /** Starts the subject and returns at once. */
   async start(services: readonly BenchService[]): Promise<RunningSubject> {
-    const directory = await mkdtemp(join(tmpdir(), 'bench-'))
-    this.#directories.push(directory)
+    const directory = await this.directory()
     const running = await this.subject.start({ directory, zookeeper: this.zookeeper.hosts, services })
     this.#running.add(running)
     return running
+  }
+
+  /** A new empty directory, removed in the end. */
+  async directory(): Promise<string> {
+    const directory = await mkdtemp(join(tmpdir(), 'bench-'))
+    this.#directories.push(directory)
+    return directory
   }
 
   /** Connects to the HAProxy of a subject as soon as it is there. */

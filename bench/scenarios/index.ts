@@ -1,6 +1,7 @@
 // Every scenario, in the order in which they run. To add one, write its file and list it here.
 export { bulk } from './bulk.ts'
 export { churn } from './churn.ts'
+export { nerve } from './nerve.ts'
 export { propagation } from './propagation.ts'
 export { reload } from './reload.ts'
 export { replace } from './replace.ts'

@@ -1,11 +1,11 @@
 import { join, resolve } from 'node:path'
 import { stringify } from 'yaml'
-import { startSynapse } from '../../test/harness/daemon.ts'
-import type { BenchService, Subject, SubjectInput } from './subject.ts'
+import { startNerve, startSynapse } from '../../test/harness/daemon.ts'
+import type { BenchService, CheckedService, NerveInput, Subject, SubjectInput } from './subject.ts'
 
 /**
- * The synapse of this repository, built, with the HAProxy that it manages.
- * @param profileDirectory where it leaves a CPU profile when it ends. Profiling costs time: the numbers are then no proof.
+ * The daemons of this repository, built: nerve, and synapse with the HAProxy that it manages.
+ * @param profileDirectory where they leave a CPU profile when they end. Profiling costs time: the numbers are then no proof.
  */
 export const ownSubject = (profileDirectory?: string): Subject => ({
   name: 'smartstack',
@@ -28,6 +28,13 @@ export const ownSubject = (profileDirectory?: string): Subject => ({
       stop: () => synapse.close(),
     }
   },
+  async startNerve(input) {
+    const nerve = await startNerve(stringify(nerveConfig(input)), {
+      awaitReady: false,
+      env: profiling(profileDirectory),
+    })
+    return { pid: nerve.pid, output: () => nerve.output, stop: () => nerve.close() }
+  },
 })
 
 function profiling(directory: string | undefined): Readonly<Record<string, string>> {
@@ -47,6 +54,21 @@ export function config({ directory, zookeeper, services }: SubjectInput): Readon
       defaults: DEFAULTS,
     },
     services: Object.fromEntries(services.map((service) => [service.name, serviceConfig(zookeeper, service)])),
+  }
+}
+
+/** nerve.yaml, as keys. */
+function nerveConfig({ zookeeper, services }: NerveInput): Readonly<Record<string, unknown>> {
+  const serviceOf = ({ path, host, port, seconds, isTcp, keepAlive }: CheckedService) => ({
+    ...{ host, port },
+    zk_hosts: zookeeper.split(','),
+    zk_path: path,
+    check_interval: seconds,
+    checks: [isTcp ? { type: 'tcp' } : { type: 'http', uri: '/health', keep_alive: keepAlive }],
+  })
+  return {
+    instance_id: 'bench',
+    services: Object.fromEntries(services.map((service) => [service.name, serviceOf(service)])),
   }
 }
 

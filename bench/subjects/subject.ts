@@ -19,11 +19,47 @@ export interface SubjectInput {
   readonly services: readonly BenchService[]
 }
 
+export type CheckKind = 'http' | 'http-keep-alive' | 'tcp'
+
+/** A service that a measured nerve checks and registers. */
+export interface CheckedService {
+  readonly name: string
+  /** Parent znode of its registrations. */
+  readonly path: string
+  readonly host: string
+  readonly port: number
+  /** How it is checked. http: `GET /health`. */
+  readonly kind: CheckKind
+  /** Whether `kind` is tcp, for templates, which cannot compare. */
+  readonly isTcp: boolean
+  readonly keepAlive: boolean
+  /** From one check to the next. */
+  readonly seconds: number
+}
+
+export interface NerveInput {
+  /** A new empty directory for all of its files. */
+  readonly directory: string
+  /** ZooKeeper's connection string. */
+  readonly zookeeper: string
+  readonly services: readonly CheckedService[]
+}
+
+export interface RunningNerve {
+  /** The process whose CPU and memory are told. */
+  readonly pid: number
+  /** What it logged, to be shown when something went wrong. */
+  output(): string
+  stop(): Promise<void>
+}
+
 /** A SmartStack that can be measured: it watches znodes and keeps a HAProxy. */
 export interface Subject {
   readonly name: string
   /** Starts it and returns at once: becoming ready is what is measured. */
   start(input: SubjectInput): Promise<RunningSubject>
+  /** Starts its nerve and returns at once. Not there: it has none to measure. */
+  startNerve?(input: NerveInput): Promise<RunningNerve>
 }
 
 export interface RunningSubject {
