@@ -21,6 +21,11 @@ export const systemClock: Clock = {
   },
 }
 
+/** Calls back once after what has arrived on sockets meanwhile was handled. */
+export function afterIo(callback: () => void): void {
+  setImmediate(callback)
+}
+
 /** Resolves after `ms`; rejects with `signal.reason` when aborted first. */
 export function sleep(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {

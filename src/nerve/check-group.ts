@@ -5,12 +5,15 @@ import { type CheckResult, type HealthState, outdated, step } from './health.ts'
 import type { CheckConfig } from './model.ts'
 import { type ServiceHealth, serviceHealth } from './service.ts'
 import type { StagedCheck } from './staging.ts'
+import type { StartGate } from './start-gate.ts'
 
 export interface CheckGroupOptions {
   readonly service: string
   readonly clock: Clock
   readonly random: () => number
   readonly metrics: Metrics
+  /** Which the runs of all checks share. Default: each starts when it is due. */
+  readonly gate?: StartGate | undefined
   /** A check was run; `status` is what rise and fall make of it. */
   readonly onResult: (name: string, config: CheckConfig, result: CheckResult, status: HealthState['status']) => void
   /** The checks together say something else than before. */
@@ -68,7 +71,7 @@ export class CheckGroup {
   }
 
   #start(name: string, { config, check }: StagedCheck): void {
-    const { service, clock, random, metrics, onBroken } = this.#options
+    const { service, clock, random, metrics, gate, onBroken } = this.#options
     const { type, intervalMs, timeoutMs, deadlineMs } = config
     const stop = new AbortController()
     const onResult = (result: CheckResult) => this.#onResult(name, check, result)
@@ -82,6 +85,7 @@ export class CheckGroup {
       clock,
       random,
       metrics,
+      gate,
       onResult,
       onOutdated,
       ...timing,

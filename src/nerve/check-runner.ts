@@ -6,6 +6,7 @@ import type { Check } from './checks/check.ts'
 import { DeadlineMissed, within } from './checks/deadline.ts'
 import { oneLine } from './checks/failure.ts'
 import type { CheckResult } from './health.ts'
+import type { StartGate } from './start-gate.ts'
 
 /** The first run comes within this time, so that one service is registered at once and a thousand do not fire at once. */
 const FIRST_RUN_WITHIN_MS = 100
@@ -34,6 +35,8 @@ export interface CheckRunnerOptions {
   readonly clock: Clock
   readonly random: () => number
   readonly metrics: Metrics
+  /** Which the runs of all checks share. Default: each starts when it is due. */
+  readonly gate?: StartGate | undefined
   /** Gets each verdict. Not called for a run that the stop interrupted. */
   readonly onResult: (result: CheckResult) => void
   /** The last verdict is out of date, because this process stood still. Default: nobody listens. */
@@ -46,26 +49,34 @@ export interface CheckRunnerOptions {
  * Does not close the check. Rejects only when `onResult` throws.
  */
 export function createCheckRunner(options: CheckRunnerOptions): Task {
-  const { name, check, intervalMs, timeoutMs, deadlineMs, clock, random, onResult, onOutdated = () => {} } = options
+  const { name, check, intervalMs, timeoutMs, deadlineMs, clock, random, gate } = options
+  const { onResult, onOutdated = () => {} } = options
   const limitMs = Math.min(check.deadlineMs ?? timeoutMs, deadlineMs ?? Number.POSITIVE_INFINITY)
   const metrics = createRunMetrics(options)
   const noticeStandstill = (due: number) => {
     if (clock.now() - due > STOOD_STILL_MS) onOutdated()
   }
 
+  const runOnce = async (signal: AbortSignal) => {
+    const turn = gate?.pass()
+    if (turn !== undefined) await turn
+    const started = clock.now()
+    const run = await runCheck(check, limitMs, clock, signal)
+    if (run.kind !== 'stopped') metrics.duration.observe((clock.now() - started) / 1000)
+    if (run.kind === 'unfair') noticeStandstill(started + limitMs)
+    return run
+  }
+
   /** One verdict, or undefined when stopped. */
   const verdict = async (signal: AbortSignal): Promise<CheckResult | undefined> => {
     for (let unfair = 0; ; unfair++) {
-      const started = clock.now()
-      const run = await runCheck(check, limitMs, clock, signal)
+      const run = await runOnce(signal)
       if (run.kind === 'stopped') return undefined
-      metrics.duration.observe((clock.now() - started) / 1000)
       if (run.kind === 'judged' || unfair === MAX_UNFAIR_RUNS) {
         metrics.runs[run.result.ok ? 'pass' : 'fail'].inc()
         return run.result
       }
       metrics.runs.late.inc()
-      noticeStandstill(started + limitMs)
     }
   }
 

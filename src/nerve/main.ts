@@ -1,4 +1,4 @@
-import { pause } from '../core/clock.ts'
+import { afterIo, pause } from '../core/clock.ts'
 import type { Daemon, DaemonContext, DaemonType, Host } from '../core/daemon.ts'
 import { runDaemon } from '../core/daemon.ts'
 import { createPingTask } from '../core/pings.ts'
@@ -17,6 +17,7 @@ import { manualRoutes } from './manual-api.ts'
 import { ManualControl } from './manual-control.ts'
 import * as reporterTypeList from './reporters/index.ts'
 import { stageServices } from './staging.ts'
+import { createStartGate } from './start-gate.ts'
 import { nerveMetrics } from './statsd-names.ts'
 import { manualStatus, type NerveStatus, nerveReadiness, nerveStatusPage } from './status.ts'
 import { Supervisor } from './supervisor.ts'
@@ -52,7 +53,7 @@ async function start(initial: NerveConfig, context: DaemonContext): Promise<Daem
     services: () => supervisor.services(),
   })
   const supervisor = new Supervisor({
-    ...{ ...context, sessions, checkTypes, reporterTypes, onEvent },
+    ...{ ...context, sessions, checkTypes, reporterTypes, onEvent, gate: createStartGate(afterIo) },
     manual: (service) => manual.appliedTo(service),
     print: writeOut,
   })

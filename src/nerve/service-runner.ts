@@ -19,6 +19,7 @@ import type { Registration, ReporterType } from './reporters/reporter.ts'
 import { forcedReason, type ServiceHealth } from './service.ts'
 import { createServiceMetrics, type ServiceMetrics } from './service-metrics.ts'
 import type { StagedService } from './staging.ts'
+import type { StartGate } from './start-gate.ts'
 
 export interface ServiceContext {
   readonly clock: Clock
@@ -29,6 +30,8 @@ export interface ServiceContext {
   readonly reporterTypes: Registry<ReporterType>
   /** What people say of a service now. Default: nothing. */
   readonly manual?: (service: ManualService) => Applied
+  /** Which the runs of all checks share. Default: each starts when it is due. */
+  readonly gate?: StartGate
   /** Gets what happens, e.g. to count it. Default: nobody listens. */
   readonly onEvent?: (event: NerveEvent) => void
   /** Writes to standard output, for reporters that do; rejects when that fails. Default: nowhere. */
@@ -235,10 +238,10 @@ export class ServiceRunner {
   }
 
   #createChecks(): CheckGroup {
-    const { clock, random, metrics } = this.#context
+    const { clock, random, metrics, gate } = this.#context
     const service = this.#config.name
     return new CheckGroup({
-      ...{ service, clock, random, metrics },
+      ...{ service, clock, random, metrics, gate },
       onResult: (check, config, result, status) => {
         this.#log.debug('check has run', { check, ...result, status })
         if (!result.ok) this.#goNerveMetrics.checkFailed(config)

@@ -18,12 +18,25 @@ export interface Progress {
   waitingFor: string
 }
 
-/** Loads undici. The result makes a connection of a connected socket. */
+/**
+ * How long undici keeps an idle connection, ms; its own few seconds would end a kept one between two runs. One that the
+ * server closes meanwhile is noticed all the same.
+ */
+const KEEP_ALIVE_MS = 24 * 60 * 60 * 1000
+
+/** Loads undici's client. The result makes a connection of a connected socket. */
 export async function prepareHttp(): Promise<(socket: Socket) => HttpConnection> {
-  const { Client } = await import('undici')
+  // All of undici, with fetch, WebSockets, caches and mocks, would take nerve another 15 MB.
+  const { default: Client } = await import('undici/lib/dispatcher/client.js')
+  const options = {
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    keepAliveMaxTimeout: KEEP_ALIVE_MS,
+  }
   return (socket) => {
     // The origin is a formality: the socket is lent and the Host header is ours. undici's timers are off, being coarse.
-    const client = new Client('http://check.invalid', { connect: lend(socket), headersTimeout: 0, bodyTimeout: 0 })
+    const client = new Client('http://check.invalid', { ...options, connect: lend(socket) })
     return { socket, client }
   }
 }
@@ -58,23 +71,12 @@ export async function exchange(
 ): Promise<HttpAnswer> {
   progress.waitingFor = `answer from ${where}`
   let come: string | undefined
+  const note = (status: number, bytes: number) => {
+    come = `status ${status}, ${bytes} bytes of the body`
+    progress.waitingFor = `end of the answer from ${where} (so far: ${come})`
+  }
   try {
-    const { statusCode: status, headers, body } = await client.request(request)
-    const chunks: Buffer[] = []
-    let bytes = 0
-    const note = () => {
-      come = `status ${status}, ${bytes} bytes of the body`
-      progress.waitingFor = `end of the answer from ${where} (so far: ${come})`
-    }
-    note()
-    for await (const chunk of body as AsyncIterable<Buffer>) {
-      chunks.push(chunk)
-      bytes += chunk.length
-      note()
-      if (bytes >= MAX_BODY_BYTES) break
-    }
-    const encoding = headers['content-encoding']
-    return { status, body: Buffer.concat(chunks).toString(), encoding: encoding?.toString() }
+    return await read(client, request, note)
   } catch (cause) {
     // Only a connection that was lost before anything came may be one that the server had closed while it was kept.
     if (come !== undefined && (isConnectionLost(cause) || codeOf(cause) === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH')) {
@@ -82,6 +84,57 @@ export async function exchange(
     }
     throw new Error(describeHttpFailure(cause, where), { cause })
   }
+}
+
+/** undici's lowest level: its `request` would make a stream of each body, which costs more than all the rest. */
+function read(
+  client: Client,
+  request: Dispatcher.RequestOptions,
+  note: (status: number, bytes: number) => void,
+): Promise<HttpAnswer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let bytes = 0
+    let status = 0
+    let encoding: string | undefined
+    const end = () => resolve({ status, body: Buffer.concat(chunks).toString(), encoding })
+    client.dispatch(request, {
+      onRequestStart() {}, // without it undici takes this for a handler of its earlier versions
+      onResponseStart(_controller, statusCode, headers) {
+        if (statusCode < 200) return // informational; the answer follows
+        status = statusCode
+        encoding = headers['content-encoding']?.toString()
+        note(status, bytes)
+      },
+      onResponseData(controller, chunk) {
+        chunks.push(chunk)
+        bytes += chunk.length
+        note(status, bytes)
+        if (bytes < MAX_BODY_BYTES) return
+        end()
+        controller.abort(new Error('enough of the body was read'))
+      },
+      onResponseEnd: end,
+      onResponseError: (_controller, error) => reject(error),
+    })
+  })
+}
+
+/** Asks a proxy for a tunnel to `path` (`host:port`). Resolves with its status; the socket has left undici then. */
+export function requestTunnel(
+  { client }: HttpConnection,
+  request: Pick<Dispatcher.RequestOptions, 'path' | 'headers'>,
+): Promise<number> {
+  return new Promise((resolve, reject) => {
+    client.dispatch(
+      { ...request, method: 'CONNECT' },
+      {
+        onRequestStart() {},
+        onRequestUpgrade: (_controller, status) => resolve(status),
+        onResponseError: (_controller, error) => reject(error),
+      },
+    )
+  })
 }
 
 /** Says in an operator's words why a request failed. */

@@ -9,6 +9,7 @@ import {
   type HttpConnection,
   type Progress,
   prepareHttp,
+  requestTunnel,
 } from './http-connection.ts'
 import { parseStatuses, unexpected } from './http-expectation.ts'
 import { passwordOptions, preparePassword, refinePassword } from './secret.ts'
@@ -229,7 +230,7 @@ async function openTunnel(
   signal.addEventListener('abort', stop, { once: true })
   try {
     const headers = { host: address, 'user-agent': 'nerve', ...proxy }
-    const { statusCode } = await connection.client.connect({ path: address, headers }).catch((cause: unknown) => {
+    const statusCode = await requestTunnel(connection, { path: address, headers }).catch((cause: unknown) => {
       throw new Error(describeHttpFailure(cause, where), { cause })
     })
     if (statusCode < 200 || statusCode > 299)
