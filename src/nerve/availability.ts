@@ -18,6 +18,8 @@ export interface AvailabilityOptions extends HookContext {
   /** The configuration as it is now. */
   readonly config: () => ServiceConfig
   readonly instanceId: () => string
+  /** A number in [0, 1). */
+  readonly random: () => number
   /** What the checks say now. */
   readonly health: () => ServiceHealth
   /** What people say now; after a change `refresh` is called. Default: nothing. */

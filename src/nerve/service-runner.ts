@@ -59,7 +59,7 @@ export class ServiceRunner {
   #onBroken: (error: unknown) => void = () => {}
 
   constructor(staged: StagedService, instanceId: string, context: ServiceContext) {
-    const { clock, log, metrics, onEvent = () => {} } = context
+    const { clock, log, metrics, random, onEvent = () => {} } = context
     this.#context = context
     this.#onEvent = onEvent
     this.#instanceId = instanceId
@@ -70,6 +70,7 @@ export class ServiceRunner {
     this.#checks = this.#createChecks()
     this.availability = new Availability({
       clock,
+      random,
       log: this.#log,
       config: () => this.#config,
       instanceId: () => this.#instanceId,

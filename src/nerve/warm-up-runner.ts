@@ -6,6 +6,8 @@ import { stepWarmUp, type WarmUpEvent, type WarmUpState } from './warm-up.ts'
 export interface WarmUpRunnerOptions extends HookContext {
   /** The configuration as it is now. */
   readonly config: () => Pick<ServiceConfig, 'warmUp' | 'hooks'>
+  /** A number in [0, 1): keeps services that came up together from writing their weights together. */
+  readonly random: () => number
   /** Whether some registry holds the present weight. */
   readonly accepted: () => boolean
   readonly onChange: (state: WarmUpState) => void
@@ -84,8 +86,10 @@ export class WarmUpRunner {
   }
 
   async #grow(take: (event: WarmUpEvent) => void, signal: AbortSignal): Promise<void> {
+    const intervalMs = () => this.#options.config().warmUp?.intervalMs ?? 0
+    await pause(this.#options.clock, this.#options.random() * intervalMs(), signal)
     while (!signal.aborted) {
-      await pause(this.#options.clock, this.#options.config().warmUp?.intervalMs ?? 0, signal)
+      await pause(this.#options.clock, intervalMs(), signal)
       take({ kind: 'interval', accepted: this.#options.accepted() })
     }
   }

@@ -33,6 +33,7 @@ describe('Availability', () => {
     isReported = true
     changes = 0
     availability = new Availability({
+      random: () => 0,
       clock,
       log: recordingLog(),
       config: () => config,

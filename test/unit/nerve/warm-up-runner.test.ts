@@ -13,16 +13,19 @@ describe('WarmUpRunner', () => {
   let weights: number[]
   let failed: HookKind[]
   let runner: WarmUpRunner
+  let dice: number
 
   const create = (config: Pick<ServiceConfig, 'warmUp' | 'hooks'>) => {
     clock = new FakeClock()
     accepted = true
     weights = []
     failed = []
+    dice = 0
     runner = new WarmUpRunner({
       clock,
       log: recordingLog(),
       config: () => config,
+      random: () => dice,
       accepted: () => accepted,
       onChange: (state) => weights.push(weightAt(state, 255)),
       onHookFailed: (kind) => failed.push(kind),
@@ -53,6 +56,18 @@ describe('WarmUpRunner', () => {
     assert.deepEqual(weights, [1, 2, 3, 4, 6, 9, 15, 23, 38, 61, 98, 158, 255])
     await clock.advance(1_200)
     assert.equal(runner.state.phase, 'warm')
+  })
+
+  it('starts to grow up to an interval later by chance, so that services which came up together do not grow together', async () => {
+    create({ warmUp })
+    dice = 0.5
+    runner.follow(true)
+    await clock.advance(149)
+    assert.deepEqual(weights, [1])
+    await clock.advance(1)
+    assert.deepEqual(weights, [1, 2])
+    await clock.advance(100)
+    assert.deepEqual(weights, [1, 2, 3])
   })
 
   it('saying again that the service is available does not start it anew', async () => {
