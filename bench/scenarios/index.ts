@@ -2,6 +2,7 @@
 export { bulk } from './bulk.ts'
 export { churn } from './churn.ts'
 export { nerve } from './nerve.ts'
+export { outage } from './outage.ts'
 export { propagation } from './propagation.ts'
 export { reload } from './reload.ts'
 export { replace } from './replace.ts'

@@ -1,5 +1,6 @@
-// npm run soak -- [--minutes N] [--seed N]: everything that can happen to a SmartStack at once, and nothing may be lost.
-import { parseArgs } from 'node:util'
+// npm run soak -- [--minutes N] [--seed N] [--haproxy PATH]: everything that can happen to a SmartStack at once, and nothing may be lost.
+import { execFile } from 'node:child_process'
+import { parseArgs, promisify } from 'node:util'
 import { closeOnSignal } from '../interrupt.ts'
 import { failed, type LoadReport } from '../load/load.ts'
 import { describeMachine, loadAverage } from '../machine.ts'
@@ -32,9 +33,13 @@ class Soak {
   /** Set when the memory has become level. */
   #levelMemory: Memory | undefined
 
-  async run(minutes: number, seed: number): Promise<void> {
+  async run(minutes: number, seed: number, haproxy: string): Promise<void> {
     const random = seededRandom(seed)
-    const stage = await setStage({ random, onDeed: (deed, service, host) => this.#count(deed, `${service} ${host}`) })
+    const stage = await setStage({
+      haproxy,
+      random,
+      onDeed: (deed, service, host) => this.#count(deed, `${service} ${host}`),
+    })
     const forget = closeOnSignal(() => stage.close())
     try {
       const end = now() + minutes * 60_000
@@ -170,21 +175,31 @@ const sum = (reports: readonly LoadReport[], of: (report: LoadReport) => number)
 
 const tail = (text: string) => text.split('\n').slice(-40).join('\n')
 
+/** Also so that a wrong path ends the soak at once, and not what it starts. */
+async function haproxyVersion(haproxy: string): Promise<string> {
+  const { stdout } = await promisify(execFile)(haproxy, ['-v'])
+  return /version (\S+)/.exec(stdout)?.[1] ?? stdout
+}
+
 async function main(args: readonly string[]): Promise<number> {
   const { values } = parseArgs({
     args: [...args],
-    options: { minutes: { type: 'string', default: '20' }, seed: { type: 'string' } },
+    options: {
+      minutes: { type: 'string', default: '20' },
+      seed: { type: 'string' },
+      haproxy: { type: 'string', default: 'haproxy' },
+    },
   })
   const minutes = Number(values.minutes)
   const seed = Number(values.seed ?? Date.now() % 1_000_000)
   if (!(minutes > 0) || !Number.isInteger(seed)) {
-    console.error('usage: npm run soak -- [--minutes N] [--seed N]')
+    console.error('usage: npm run soak -- [--minutes N] [--seed N] [--haproxy PATH]')
     return 2
   }
   for (const [key, text] of Object.entries(describeMachine())) console.log(`${key}: ${text}`)
-  console.log(`soak: ${minutes} minutes, --seed ${seed}\n`)
+  console.log(`soak: ${minutes} minutes, --seed ${seed}, ${values.haproxy} ${await haproxyVersion(values.haproxy)}\n`)
   const soak = new Soak()
-  await soak.run(minutes, seed)
+  await soak.run(minutes, seed, values.haproxy)
   console.log(
     `\n${table([['what happened', 'times'], ...[...soak.counts].map(([what, times]) => [what, `${times}`])])}`,
   )

@@ -42,6 +42,8 @@ export interface Stage {
 }
 
 export interface StageOptions {
+  /** Name or path of the HAProxy to run. */
+  readonly haproxy: string
   readonly random: () => number
   readonly onDeed: (deed: Deed, service: string, host: string) => void
 }
@@ -60,7 +62,10 @@ export async function setStage(options: StageOptions): Promise<Stage> {
   }
 }
 
-async function build({ random, onDeed }: StageOptions, closers: (() => unknown)[]): Promise<Omit<Stage, 'close'>> {
+async function build(
+  { haproxy, random, onDeed }: StageOptions,
+  closers: (() => unknown)[],
+): Promise<Omit<Stage, 'close'>> {
   const zookeeper = await startZooKeeper({ javaOptions: ['-Xmx256m'] })
   closers.push(() => zookeeper.close())
   const synapseLink = await createFaultProxy(zookeeper.port)
@@ -89,7 +94,7 @@ async function build({ random, onDeed }: StageOptions, closers: (() => unknown)[
 
   const directory = await mkdtemp(join(tmpdir(), 'soak-'))
   closers.push(() => rm(directory, { recursive: true, force: true }))
-  const synapse = await ownSubject().start({ directory, zookeeper: synapseLink.hosts, services })
+  const synapse = await ownSubject(undefined, haproxy).start({ directory, zookeeper: synapseLink.hosts, services })
   closers.push(() => synapse.stop())
   const wanted = populations.reduce((sum, { expected }) => sum + expected.size, NERVE_INSTANCES)
   await untilReady(synapse, wanted)

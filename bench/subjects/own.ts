@@ -6,12 +6,13 @@ import type { BenchService, CheckedService, NerveInput, Subject, SubjectInput } 
 /**
  * The daemons of this repository, built: nerve, and synapse with the HAProxy that it manages.
  * @param profileDirectory where they leave a CPU profile when they end. Profiling costs time: the numbers are then no proof.
+ * @param haproxy the HAProxy that it runs: a name to look for in PATH, or a path.
  */
-export const ownSubject = (profileDirectory?: string): Subject => ({
+export const ownSubject = (profileDirectory?: string, haproxy = 'haproxy'): Subject => ({
   name: 'smartstack',
   async start(input) {
     const runDirectory = join(input.directory, 'haproxy')
-    const synapse = await startSynapse(stringify(config(input)), {
+    const synapse = await startSynapse(stringify(config(input, haproxy)), {
       awaitReady: false,
       env: profiling(profileDirectory),
     })
@@ -21,7 +22,7 @@ export const ownSubject = (profileDirectory?: string): Subject => ({
       pid: synapse.pid,
       metricsUrl: `${synapse.adminUrl}/metrics`,
       async reconfigure(services) {
-        await synapse.configure(stringify(config({ ...input, services })))
+        await synapse.configure(stringify(config({ ...input, services }, haproxy)))
         synapse.hup()
       },
       output: () => synapse.output,
@@ -44,10 +45,14 @@ function profiling(directory: string | undefined): Readonly<Record<string, strin
 }
 
 /** synapse.yaml, as keys. */
-export function config({ directory, zookeeper, services }: SubjectInput): Readonly<Record<string, unknown>> {
+export function config(
+  { directory, zookeeper, services }: SubjectInput,
+  haproxy = 'haproxy',
+): Readonly<Record<string, unknown>> {
   return {
     state_directory: join(directory, 'state'),
     haproxy: {
+      haproxy_path: haproxy,
       run_directory: join(directory, 'haproxy'),
       use_nerve_weights: true,
       global: ['maxconn 8000', 'nbthread 2'],
