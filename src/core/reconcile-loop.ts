@@ -1,5 +1,6 @@
 import type { Backoff } from './backoff.ts'
 import { type Clock, pause } from './clock.ts'
+import { WakeUp } from './wake-up.ts'
 
 export interface ReconcileResult {
   /** Ask for another pass after this many ms even if nothing triggers it. Default: the loop's `resyncMs`. */
@@ -22,9 +23,6 @@ export interface ReconcileLoopOptions {
   readonly onError: (error: unknown, retryInMs: number) => void
 }
 
-/** Without a reason of our own each wake-up would make an exception with a stack, which costs more than the rest of it. */
-const WOKEN = 'woken'
-
 /**
  * Runs reconcile passes one at a time, for ever: at start, after a trigger, after a failure (with back-off), when asked
  * to requeue, and every `resyncMs`. Triggers carry no data, so any number of them may merge into one.
@@ -32,7 +30,7 @@ const WOKEN = 'woken'
 export class ReconcileLoop {
   readonly #options: ReconcileLoopOptions
   #dirty = false
-  #wake: () => void = () => {}
+  readonly #wakeUp = new WakeUp()
 
   constructor(options: ReconcileLoopOptions) {
     this.#options = options
@@ -41,7 +39,7 @@ export class ReconcileLoop {
   /** Asks for a pass. One that comes during a pass asks for another. */
   trigger(): void {
     this.#dirty = true
-    this.#wake()
+    this.#wakeUp.wake()
   }
 
   /** Resolves when `signal` aborts. */
@@ -49,7 +47,7 @@ export class ReconcileLoop {
     const { backoff, clock, reconcile, resyncMs, settleMs, onError } = this.#options
     let waitMs = 0
     while (!signal.aborted) {
-      await this.#waitForTrigger(waitMs, signal)
+      if (!this.#dirty) await this.#wakeUp.wait(clock, waitMs, signal)
       if (signal.aborted) return
       const started = clock.now()
       const triggered = this.#dirty
@@ -66,16 +64,5 @@ export class ReconcileLoop {
       if (triggered) await pause(clock, settleLeftMs, signal)
       else waitMs = Math.max(waitMs, settleLeftMs)
     }
-  }
-
-  async #waitForTrigger(ms: number, signal: AbortSignal): Promise<void> {
-    if (this.#dirty || ms <= 0) return
-    const woken = new AbortController()
-    const wake = () => woken.abort(WOKEN)
-    this.#wake = wake
-    signal.addEventListener('abort', wake, { once: true })
-    await pause(this.#options.clock, ms, woken.signal)
-    signal.removeEventListener('abort', wake)
-    this.#wake = () => {}
   }
 }

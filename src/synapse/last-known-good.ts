@@ -15,9 +15,14 @@ export type KnownInstances = ReadonlyMap<string, readonly ServiceInstance[]>
 export class LastKnownGood {
   readonly #path: string
   readonly #onProblem: (message: string) => void
-  #written: string | undefined
-  /** The text of each service. A list of instances never changes, so what was worked out for it holds as long as it lives. */
-  readonly #texts = new WeakMap<readonly ServiceInstance[], string>()
+  /** What the file holds, one part per service; undefined while nobody knows. */
+  #written: readonly Buffer[] | undefined
+  /**
+   * The part of each service. A list of instances never changes, so what was worked out for it holds as long as it lives. As
+   * bytes, which the garbage collector does not have to look through.
+   */
+  readonly #parts = new WeakMap<readonly ServiceInstance[], { readonly name: string; readonly part: Buffer }>()
+  #saving: Promise<void> = Promise.resolve()
   /** Said once, until writing works again. */
   #problem: string | undefined
 
@@ -38,21 +43,25 @@ export class LastKnownGood {
   }
 
   /** Writes what changed. A failure is reported, never thrown: traffic does not depend on it. */
-  async save(known: KnownInstances): Promise<void> {
-    const text = this.#format(known)
-    if (text === this.#written) return
+  save(known: KnownInstances): Promise<void> {
+    this.#saving = this.#saving.then(() => this.#save([...known].map(([name, instances]) => this.#part(name, instances))))
+    return this.#saving
+  }
+
+  async #save(parts: readonly Buffer[]): Promise<void> {
+    if (this.#written !== undefined && sameParts(parts, this.#written)) return
     try {
       await mkdir(dirname(this.#path), { recursive: true })
       const candidate = `${this.#path}.tmp`
       const file = await open(candidate, 'w', 0o640)
       try {
-        await file.writeFile(text)
+        await file.writeFile(fileOf(parts))
         await file.sync()
       } finally {
         await file.close()
       }
       await rename(candidate, this.#path)
-      this.#written = text
+      this.#written = parts
       this.#problem = undefined
     } catch (error) {
       const problem = `cannot remember the instances in ${this.#path}: ${messageOf(error)}`
@@ -61,20 +70,25 @@ export class LastKnownGood {
     }
   }
 
-  #format(known: KnownInstances): string {
-    const services = [...known].map(
-      ([name, instances]) => `  ${JSON.stringify(name)}: [\n${this.#text(instances)}\n  ]`,
-    )
-    return `{"format": ${FORMAT}, "services": {\n${services.join(',\n')}\n}}\n`
+  #part(name: string, instances: readonly ServiceInstance[]): Buffer {
+    const known = this.#parts.get(instances)
+    if (known?.name === name) return known.part
+    const part = Buffer.from(`  ${JSON.stringify(name)}: [\n${encodeInstances(instances)}\n  ]`)
+    this.#parts.set(instances, { name, part })
+    return part
   }
+}
 
-  #text(instances: readonly ServiceInstance[]): string {
-    const known = this.#texts.get(instances)
-    if (known !== undefined) return known
-    const text = encodeInstances(instances)
-    this.#texts.set(instances, text)
-    return text
-  }
+const START = Buffer.from(`{"format": ${FORMAT}, "services": {\n`)
+const BETWEEN = Buffer.from(',\n')
+const END = Buffer.from('\n}}\n')
+
+function fileOf(parts: readonly Buffer[]): Buffer {
+  return Buffer.concat([START, ...parts.flatMap((part, index) => (index === 0 ? [part] : [BETWEEN, part])), END])
+}
+
+function sameParts(a: readonly Buffer[], b: readonly Buffer[]): boolean {
+  return a.length === b.length && a.every((part, index) => part === b[index] || part.equals(b[index] ?? END))
 }
 
 function encodeInstances(instances: readonly ServiceInstance[]): string {

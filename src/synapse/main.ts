@@ -21,8 +21,11 @@ import * as watcherTypeList from './watchers/index.ts'
 const FIRST_PASS_MS = 500
 /** What changed goes to HAProxy first; the disk can wait for so long. */
 const SAVE_DELAY_MS = 200
-/** Changes of instances within this time are written to disk together. */
+/** Changes of instances within this time are written to disk together ... */
 const SAVE_SETTLE_MS = 1_000
+/** ... and where writing takes long, within so many times as long, up to ten seconds: it never costs more than this part. */
+const SAVE_REST = 50
+const SAVE_REST_MAX_MS = 10_000
 /** A file that somebody removed is back after this time. */
 const SAVE_RESYNC_MS = 300_000
 
@@ -55,7 +58,9 @@ async function start(initial: SynapseConfig, context: DaemonContext): Promise<Da
     resyncMs: SAVE_RESYNC_MS,
     async reconcile(signal) {
       await pause(clock, SAVE_DELAY_MS, signal)
+      const started = clock.now()
       await store.save(supervisor.lastKnown())
+      await pause(clock, Math.min(SAVE_REST_MAX_MS, SAVE_REST * (clock.now() - started)), signal)
       return {}
     },
     onError: (error) => log.error('cannot remember the instances', { reason: messageOf(error) }),

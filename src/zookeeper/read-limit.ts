@@ -1,3 +1,4 @@
+import { Queue } from '../core/queue.ts'
 import type { Session } from './zookeeper.ts'
 
 /**
@@ -9,7 +10,7 @@ export const READS_IN_FLIGHT = 128
 /** Lets so much work run at once; the rest waits in the order in which it came. */
 export class ReadLimit {
   #free: number
-  readonly #waiting: (() => void)[] = []
+  readonly #waiting = new Queue<() => void>()
 
   constructor(atOnce: number) {
     this.#free = atOnce

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 
 /**
  * The names of keys whose value is a file that the daemon reads: passwords, certificates, templates. Not every `*_file`,
@@ -26,13 +26,30 @@ export async function fingerprintFiles(files: readonly string[]): Promise<Finger
 
 async function fingerprint(file: string): Promise<string> {
   try {
-    return createHash('sha256')
-      .update(await readFile(file))
-      .digest('hex')
-      .slice(0, 16)
+    return fingerprintOf(await readFile(file))
+  } catch (error) {
+    const { code = 'UNREADABLE' } = error as NodeJS.ErrnoException
+    return code === 'EISDIR' ? fingerprintDirectory(file) : code
+  }
+}
+
+/** Of the names in it: its files have fingerprints of their own. */
+async function fingerprintDirectory(directory: string): Promise<string> {
+  try {
+    return fingerprintOfNames(await readdir(directory))
   } catch (error) {
     return (error as NodeJS.ErrnoException).code ?? 'UNREADABLE'
   }
+}
+
+/** Of what was read from a file. */
+export function fingerprintOf(content: Uint8Array | string): string {
+  return createHash('sha256').update(content).digest('hex').slice(0, 16)
+}
+
+/** Of what a directory lists. */
+export function fingerprintOfNames(names: readonly string[]): string {
+  return fingerprintOf(names.toSorted().join('\0'))
 }
 
 /** The part of the fingerprints that belongs to some options, as a value that can be compared; absent when there is none. */

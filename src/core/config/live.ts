@@ -6,6 +6,7 @@ import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Task } from '../tasks.ts'
 import { ConfigError } from './config-error.ts'
+import { fingerprintFiles } from './input-files.ts'
 import type { Loaded } from './load.ts'
 import { formatProblem, type Problem } from './problems.ts'
 
@@ -111,7 +112,8 @@ class LiveConfig<Config> implements ConfigSource<Config> {
       if (!this.#triggered) stamps = await this.#settle(stamps, signal)
       const asked = this.#triggered
       this.#triggered = false // before reading: a trigger during it asks for another
-      await this.#reload(asked)
+      if (asked || !(await this.#holdsWhatRuns())) await this.#reload(asked)
+      else this.#count('unchanged')
       seen = stamps
     }
   }
@@ -126,6 +128,16 @@ class LiveConfig<Config> implements ConfigSource<Config> {
       stamps = next
     }
     return stamps
+  }
+
+  /** Whether the files hold, byte for byte, what runs: to understand them again would cost far more than to look. */
+  async #holdsWhatRuns(): Promise<boolean> {
+    const { contents } = this.#loaded
+    if (this.#lastError !== undefined || this.#inputs.some((input) => !contents.has(input))) return false
+    return isDeepStrictEqual(
+      await fingerprintFiles(this.#inputs),
+      new Map(this.#inputs.map((input) => [input, contents.get(input)])),
+    )
   }
 
   async #reload(asked: boolean): Promise<void> {

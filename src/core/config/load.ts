@@ -5,7 +5,13 @@ import type * as z from 'zod'
 import { messageOf } from '../errors.ts'
 import { ConfigError } from './config-error.ts'
 import type { Environment } from './environment.ts'
-import { type Fingerprints, fingerprintFiles, referencedFiles } from './input-files.ts'
+import {
+  type Fingerprints,
+  fingerprintFiles,
+  fingerprintOf,
+  fingerprintOfNames,
+  referencedFiles,
+} from './input-files.ts'
 import { withoutOwnKeys } from './own-keys.ts'
 import { type Problem, sortProblems } from './problems.ts'
 import { parseSourceFile, type SourceFile, unreadable } from './source-file.ts'
@@ -19,6 +25,8 @@ export interface Loaded<Config> {
   readonly warnings: readonly Problem[]
   /** Files and directories whose change may change the configuration. */
   readonly inputs: readonly string[]
+  /** Of what was read from each of them. The same contents give the same configuration. */
+  readonly contents: Fingerprints
 }
 
 export interface LoadOptions {
@@ -65,7 +73,8 @@ export async function loadConfig<Parsed, Config>(
   plain: ConfigDialect<Parsed, Config>,
   { file, environment, lenient = false, overrides = {} }: LoadOptions,
 ): Promise<Loaded<Config>> {
-  const found = await readSources(file, environment, plain.extensions, plain.parse)
+  const contents = new Map<string, string>()
+  const found = await readSources(file, environment, plain.extensions, plain.parse, contents)
   const { dialect, sources } = (await plain.extend?.(found)) ?? { dialect: plain, sources: found }
   const { value } = sources
   const wanted = isMap(value) ? { ...sources, value: { ...withoutOwnKeys(value), ...overrides } } : sources
@@ -76,22 +85,29 @@ export async function loadConfig<Parsed, Config>(
   const problems = sortProblems([...sources.problems, ...validation.warnings, ...checked])
   if (problems.some(({ severity }) => severity === 'error')) throw new ConfigError(problems, sources.inputs)
   const referenced = referencedFiles(validation.value)
-  const config = dialect.build(validation.value, sources.serviceNames, await fingerprintFiles(referenced))
-  return { config, warnings: problems, inputs: [...sources.inputs, ...referenced] }
+  const fingerprints = await fingerprintFiles(referenced)
+  const config = dialect.build(validation.value, sources.serviceNames, fingerprints)
+  const inputs = [...sources.inputs, ...referenced]
+  return { config, warnings: problems, inputs, contents: new Map([...contents, ...fingerprints]) }
 }
 
-/** Reads the main file and those of its `service_conf_dir`. Never throws: what cannot be read is a problem. */
+/**
+ * Reads the main file and those of its `service_conf_dir`. Never throws: what cannot be read is a problem.
+ * @param contents gets the fingerprints of what was read.
+ */
 export async function readSources(
   file: string,
   environment: Environment,
   extensions: readonly string[],
   parse: ConfigDialect<unknown, unknown>['parse'] = parseSourceFile,
+  contents: Map<string, string> = new Map(),
 ): Promise<Sources> {
-  const main = await readSource(file, environment, parse)
+  const read = (path: string) => readSource(path, environment, parse, contents)
+  const main = await read(file)
   const directory = isMap(main.value) ? main.value['service_conf_dir'] : undefined
   if (typeof directory !== 'string' || directory === '') return combineSources(main, [], [], [file])
   const path = expandHome(directory, environment)
-  const listing = await listServices(path, extensions)
+  const listing = await listServices(path, extensions, contents)
   const inputs = [file, path]
   if (!listing.ok) {
     const alone = combineSources(main, [], [], inputs)
@@ -100,7 +116,7 @@ export async function readSources(
   }
   const services = await Promise.all(
     listing.files.map(async (name): Promise<ServiceFile> => {
-      const source = await readSource(join(path, name), environment, parse)
+      const source = await read(join(path, name))
       return { name: serviceName(name), source: source.value === null ? emptyService(source) : source }
     }),
   )
@@ -115,9 +131,11 @@ async function readSource(
   file: string,
   environment: Environment,
   parse: NonNullable<ConfigDialect<unknown, unknown>['parse']>,
+  contents: Map<string, string>,
 ): Promise<SourceFile> {
   try {
     const bytes = await readFile(file)
+    contents.set(file, fingerprintOf(bytes))
     return parse(file, new TextDecoder('utf-8', { fatal: true }).decode(bytes), environment)
   } catch (error) {
     const message = `cannot read the file: ${explain(error)}`
@@ -130,9 +148,15 @@ type Listing =
   | { readonly ok: false; readonly reason: string }
 
 /** Not recursive, and without names that start with a dot: a mounted ConfigMap keeps its machinery there. */
-async function listServices(directory: string, extensions: readonly string[]): Promise<Listing> {
+async function listServices(
+  directory: string,
+  extensions: readonly string[],
+  contents: Map<string, string>,
+): Promise<Listing> {
   try {
-    const names = (await readdir(directory)).filter((name) => !name.startsWith('.')).sort()
+    const listed = await readdir(directory)
+    contents.set(directory, fingerprintOfNames(listed))
+    const names = listed.filter((name) => !name.startsWith('.')).sort()
     return { ok: true, files: extensions.flatMap((extension) => names.filter((name) => extname(name) === extension)) }
   } catch (error) {
     return { ok: false, reason: explain(error) }

@@ -25,7 +25,10 @@ export class ChangeReport {
   /** HAProxy answered these commands; nothing is read back yet. */
   answered(outcomes: readonly CommandOutcome[]): void {
     const { metrics, propagation, serviceOf } = this.#options
-    for (const { command, answer } of outcomes) metrics.commands.inc({ kind: command.kind, result: answer.result })
+    for (const [label, count] of countBy(outcomes, ({ command, answer }) => `${command.kind} ${answer.result}`)) {
+      const [kind = '', result = ''] = label.split(' ')
+      metrics.commands.inc({ kind, result }, count) // once for thousands of commands
+    }
     for (const name of new Set(outcomes.map(({ command }) => command.backend))) propagation.applied(serviceOf(name))
   }
 
@@ -48,4 +51,13 @@ export class ChangeReport {
       else log.info('servers changed', fields)
     }
   }
+}
+
+function countBy<T>(items: readonly T[], labelOf: (item: T) => string): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>()
+  for (const item of items) {
+    const label = labelOf(item)
+    counts.set(label, (counts.get(label) ?? 0) + 1)
+  }
+  return counts
 }

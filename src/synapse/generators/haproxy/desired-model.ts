@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { GeneratorService } from '../generator.ts'
 import type { Capabilities } from './capabilities.ts'
 import type { HaproxyOptions, HaproxyServiceOptions } from './config.ts'
-import { buildDesired, createDesiredCache, type Warning } from './desired.ts'
+import { buildBackends, buildDesired, createDesiredCache, renderDesired, type Warning } from './desired.ts'
 import type { Backend, ObservedServer } from './model.ts'
 import type { ConfigTemplate } from './render.ts'
 
@@ -67,7 +67,7 @@ export class DesiredModel {
   /** The text of the whole file, as the model is, or as other services would make it. */
   render(running: Running, services: readonly HaproxyService[] = this.services): string {
     if (this.#context === undefined) return ''
-    return buildDesired({ ...this.#context, services, running, cache: this.#cache }).state.configText
+    return renderDesired({ ...this.#context, services, running, cache: this.#cache })
   }
 
   #sameStructure(services: readonly HaproxyService[]): boolean {
@@ -105,12 +105,12 @@ export class DesiredModel {
       if (known === undefined || known.service.backends === service.backends || known.backend === undefined) continue
       changed = true
       const changedService = { ...service, options: known.service.options } // equal, and known to the cache
-      const alone = { ...context, services: [changedService], template: noText, running, cache: this.#cache }
-      const { state, warnings } = buildDesired(alone)
+      const alone = { ...context, services: [changedService], running, cache: this.#cache }
+      const { backends, warnings } = buildBackends(alone)
       this.#services.set(service.name, {
         service: changedService,
         warnings,
-        backend: state.backends.get(known.backend.name),
+        backend: backends.get(known.backend.name),
       })
     }
     if (changed) this.#collectBackends()
@@ -122,13 +122,11 @@ export class DesiredModel {
   }
 }
 
-const noText: ConfigTemplate = () => ''
-
 function sameContext(a: DesiredContext, b: DesiredContext): boolean {
   return (
     a.options === b.options &&
     a.template === b.template &&
     a.orderSeed === b.orderSeed &&
-    isDeepStrictEqual(a.capabilities, b.capabilities)
+    (a.capabilities === b.capabilities || isDeepStrictEqual(a.capabilities, b.capabilities))
   )
 }

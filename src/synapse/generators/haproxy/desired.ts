@@ -37,7 +37,33 @@ export interface Desired {
  * @throws SmartStackError HAPROXY_CONFIG when the template cannot be filled.
  */
 export function buildDesired(input: DesiredInput): Desired {
-  const { options, template } = input
+  const { template } = input
+  const { built, view, warnings } = buildAll(input)
+  const state = {
+    configText: template(view(built.map((service) => service.view))),
+    structure: sectionsOf(template(view(built.map((service) => withoutServers(service.view))))),
+    backends: new Map(built.map(({ backend }) => [backend.name, backend])),
+  }
+  return { state, warnings }
+}
+
+/** The servers alone: for services of which nothing else changed. */
+export function buildBackends(input: Omit<DesiredInput, 'template'>): {
+  readonly backends: DesiredState['backends']
+  readonly warnings: readonly Warning[]
+} {
+  const { built, warnings } = buildAll(input)
+  return { backends: new Map(built.map(({ backend }) => [backend.name, backend])), warnings }
+}
+
+/** The text of the file alone. @throws SmartStackError HAPROXY_CONFIG when the template cannot be filled. */
+export function renderDesired(input: DesiredInput): string {
+  const { built, view } = buildAll(input)
+  return input.template(view(built.map((service) => service.view)))
+}
+
+function buildAll(input: Omit<DesiredInput, 'template'>) {
+  const { options } = input
   const warnings: Warning[] = []
   const clashes = new Map(checkServices(options, input.services).map(({ service, message }) => [service, message]))
   const built: BuiltService[] = []
@@ -58,12 +84,7 @@ export function buildDesired(input: DesiredInput): Desired {
     services,
     sharedFrontend: shared,
   })
-  const state = {
-    configText: template(view(built.map((service) => service.view))),
-    structure: sectionsOf(template(view(built.map((service) => withoutServers(service.view))))),
-    backends: new Map(built.map(({ backend }) => [backend.name, backend])),
-  }
-  return { state, warnings }
+  return { built, view, warnings }
 }
 
 function withoutServers(view: ServiceView): ServiceView {
@@ -88,7 +109,7 @@ export function createDesiredCache(): DesiredCache {
   return { services: new WeakMap(), servers: new WeakMap() }
 }
 
-function cachedService(service: GeneratorService<HaproxyServiceOptions>, input: DesiredInput): ServiceResult {
+function cachedService(service: GeneratorService<HaproxyServiceOptions>, input: Omit<DesiredInput, 'template'>): ServiceResult {
   const { options, capabilities, cache, orderSeed = 0 } = input
   const running = input.running?.get(service.options.backend_name ?? service.name) ?? []
   const madeFrom = [service.name, service.options, options, capabilities.version, orderSeed]

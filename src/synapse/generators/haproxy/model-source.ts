@@ -72,6 +72,7 @@ export class ModelSource {
   /** HAProxy itself says its version. @returns whether it can do other things than was believed. */
   found(version: string | undefined): boolean {
     if (version === undefined) return false
+    if (version === this.#version) return false
     const changed = capabilitiesOf(version).version !== capabilitiesOf(this.#version).version
     this.#version = version
     return changed

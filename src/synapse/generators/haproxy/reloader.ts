@@ -1,7 +1,8 @@
 import { type Backoff, createBackoff } from '../../../core/backoff.ts'
-import { type Clock, pause } from '../../../core/clock.ts'
+import type { Clock } from '../../../core/clock.ts'
 import { messageOf } from '../../../core/errors.ts'
 import type { Logger } from '../../../core/log.ts'
+import { WakeUp } from '../../../core/wake-up.ts'
 import type { ConfigFile } from './config-file.ts'
 import type { HaproxyService } from './desired-model.ts'
 import type { HaproxyMetrics, ReloadKind } from './haproxy-metrics.ts'
@@ -15,6 +16,9 @@ import { createReloadLimiter, type ReloadLimiter } from './reload-limiter.ts'
 const WRITE_DELAY_MS = 1_000
 /** ... but not longer than this after the first. */
 const WRITE_DELAY_MAX_MS = 5_000
+
+/** It looks around at least this often. */
+const LONGEST_WAIT_MS = 60_000
 
 /** What a configuration file says. */
 export interface FileState extends Pick<DesiredState, 'structure' | 'backends'> {
@@ -74,7 +78,7 @@ export class Reloader {
   #lastReload: { readonly at: number; readonly reasons: readonly string[]; readonly ms: number } | undefined
   #reloads = 0
   #queue: Promise<unknown> = Promise.resolve()
-  #wake: () => void = () => {}
+  readonly #wakeUp = new WakeUp()
 
   constructor(options: ReloaderOptions) {
     this.#options = options
@@ -114,14 +118,14 @@ export class Reloader {
     const now = this.#options.clock.now()
     this.#firstChangeAt ??= now
     this.#writeAt = Math.min(now + WRITE_DELAY_MS, this.#firstChangeAt + WRITE_DELAY_MAX_MS)
-    this.#wake()
+    this.#wakeUp.wake()
   }
 
   /** Only a reload can do this; an empty list takes earlier wishes back. Merged with what is waiting. */
   want(reasons: ReadonlySet<string>, kind: ReloadKind): void {
     this.#reasons = reasons
     this.#kind = kind
-    if (reasons.size > 0) this.#wake()
+    if (reasons.size > 0) this.#wakeUp.wake()
   }
 
   /**
@@ -139,7 +143,7 @@ export class Reloader {
   /** Lives until the signal aborts; then writes what is still due, so that the next start finds it. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await this.#wakeUp(signal)
+      await this.#wakeUp.wait(this.#options.clock, Math.min(this.#waitMs(), LONGEST_WAIT_MS), signal)
       if (signal.aborted) break
       if (this.#waitMs() > 0) continue // woken by news that can wait
       await this.#exclusive(() => this.#work(signal)).catch((error: unknown) => {
@@ -160,18 +164,6 @@ export class Reloader {
       waiting_for_reload: [...this.#reasons],
       file_error: this.#failure?.message ?? null,
     }
-  }
-
-  async #wakeUp(signal: AbortSignal): Promise<void> {
-    const waitMs = this.#waitMs()
-    if (waitMs <= 0) return
-    const woken = new AbortController()
-    const wake = () => woken.abort()
-    this.#wake = wake
-    signal.addEventListener('abort', wake, { once: true })
-    await pause(this.#options.clock, Math.min(waitMs, 60_000), woken.signal)
-    signal.removeEventListener('abort', wake)
-    this.#wake = () => {}
   }
 
   /** ms until something is to be done; infinite while nothing is. */

@@ -1,12 +1,15 @@
 import type { Socket } from 'node:net'
 import { type Clock, withDeadline } from '../../../core/clock.ts'
 import { messageOf, SmartStackError } from '../../../core/errors.ts'
+import { Queue } from '../../../core/queue.ts'
 import { PromptSplitter } from './framing.ts'
 import { parseInfo, type WorkerInfo } from './observe.ts'
 import { connectTo, socketError } from './socket.ts'
 
 /** Unanswered commands at any time. HAProxy 3.2 stalls when more than its buffer of 16 kB is under way; 4 kB costs no speed. */
 const WINDOW_BYTES = 4096
+/** The window is filled up when half of it is free: many commands in one system call instead of one each, on both sides. */
+const REFILL_BYTES = WINDOW_BYTES / 2
 /** Longest command. HAProxy resets the connection above its buffer size (16 kB by default). */
 const MAX_COMMAND_BYTES = 8192
 const MAX_ANSWER_LENGTH = 64 * 1024 * 1024
@@ -30,6 +33,8 @@ interface Batch {
 
 interface QueuedCommand {
   readonly line: string
+  /** With its line end. */
+  readonly bytes: number
   readonly batch: Batch
 }
 
@@ -105,8 +110,8 @@ class CommandLine {
   readonly #socket: Socket
   readonly #options: SessionOptions
   readonly #splitter = new PromptSplitter(MAX_ANSWER_LENGTH)
-  readonly #waiting: QueuedCommand[] = []
-  readonly #inFlight: QueuedCommand[] = []
+  readonly #waiting = new Queue<QueuedCommand>()
+  readonly #inFlight = new Queue<QueuedCommand>()
   #bytesInFlight = 0
   #lastProgress = 0
   #cancelDeadline: (() => void) | undefined
@@ -154,7 +159,7 @@ class CommandLine {
           reject(reason)
         },
       }
-      for (const line of commands) this.#waiting.push({ line, batch })
+      for (const line of commands) this.#waiting.push({ line, bytes: Buffer.byteLength(line) + 1, batch })
       this.#fillWindow()
     })
   }
@@ -166,12 +171,11 @@ class CommandLine {
   #fillWindow(): void {
     if (this.#inFlight.length === 0) this.#lastProgress = this.#options.clock.now()
     let text = ''
-    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
-      const bytes = commandBytes(next)
-      if (this.#inFlight.length > 0 && this.#bytesInFlight + bytes > WINDOW_BYTES) break
+    for (let next = this.#waiting.first; next !== undefined; next = this.#waiting.first) {
+      if (this.#inFlight.length > 0 && this.#bytesInFlight + next.bytes > WINDOW_BYTES) break
       this.#waiting.shift()
       this.#inFlight.push(next)
-      this.#bytesInFlight += bytes
+      this.#bytesInFlight += next.bytes
       text += `${next.line}\n`
     }
     if (text === '') return
@@ -187,14 +191,14 @@ class CommandLine {
       return
     }
     this.#lastProgress = this.#options.clock.now()
-    this.#fillWindow()
+    if (this.#bytesInFlight <= REFILL_BYTES) this.#fillWindow()
     if (this.#inFlight.length === 0) this.#stopDeadline()
   }
 
   #settleNext(answer: string): void {
     const command = this.#inFlight.shift()
     if (command === undefined) throw new RangeError('gave an answer that nobody asked for')
-    this.#bytesInFlight -= commandBytes(command)
+    this.#bytesInFlight -= command.bytes
     const { batch } = command
     batch.answers.push(answer)
     if (batch.answers.length === batch.total) batch.resolve(batch.answers)
@@ -210,9 +214,9 @@ class CommandLine {
         this.#cancelDeadline = clock.after(leftMs, look)
         return
       }
-      const [command] = this.#inFlight
+      const { first } = this.#inFlight
       this.#lose(
-        new SmartStackError('DEADLINE', `HAProxy at ${address} did not answer "${command?.line}" in ${deadlineMs} ms`, {
+        new SmartStackError('DEADLINE', `HAProxy at ${address} did not answer "${first?.line}" in ${deadlineMs} ms`, {
           retryable: true,
         }),
       )
@@ -236,15 +240,11 @@ class CommandLine {
     this.#ended = reason
     this.#stopDeadline()
     this.#socket.destroy()
-    const left = new Set([...this.#inFlight, ...this.#waiting].map(({ batch }) => batch))
-    this.#inFlight.length = 0
-    this.#waiting.length = 0
+    const left = new Set([...this.#inFlight.items(), ...this.#waiting.items()].map(({ batch }) => batch))
+    this.#inFlight.clear()
+    this.#waiting.clear()
     for (const batch of left) batch.reject(reason)
   }
-}
-
-function commandBytes({ line }: QueuedCommand): number {
-  return Buffer.byteLength(line) + 1
 }
 
 /**

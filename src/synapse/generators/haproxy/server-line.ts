@@ -210,11 +210,10 @@ function optionWords(
   name: string,
   isHostName: boolean,
 ): readonly string[] {
-  const words = [...finished.words]
+  const needsInit = isHostName && !finished.words.includes('init-addr') && !finished.words.includes('resolvers')
   // An unresolvable name must not keep HAProxy from starting.
-  if (isHostName && !words.includes('init-addr') && !words.includes('resolvers'))
-    words.push('init-addr', 'last,libc,none')
-  if (cookieValue === undefined) return words
+  const words = needsInit ? [...finished.words, 'init-addr', 'last,libc,none'] : finished.words
+  if (cookieValue === undefined) return words // the same object for most servers of a backend
   return ['cookie', finished.cookie ?? (cookieValue === 'hash' ? sha1Hex(name) : name), ...words]
 }
 
@@ -237,19 +236,23 @@ export function formatServerLine(server: Server): string {
 
 /** The command of the Runtime API, without line end. The server starts in maintenance, whatever its `adminState`. */
 export function formatAddServer(backend: string, server: Server): string {
-  const options = parseTrustedOptions(server.options.join(' '))
+  const { name, id, weight, options } = server
+  return `add server ${backend}/${name} ${formatAddress(server)} id ${id} weight ${weight}${runtimeOptions(options)}`
+}
+
+/** By the words of the file; most servers of a backend share them. */
+const runtimeOptionsOf = new WeakMap<readonly string[], string>()
+
+/** The options as `add server` takes them, a blank before each. */
+function runtimeOptions(options: readonly string[]): string {
+  const known = runtimeOptionsOf.get(options)
+  if (known !== undefined) return known
+  const text = parseTrustedOptions(options.join(' '))
     .options.filter(({ words }) => !isFileOnly(words[0] ?? ''))
-    .flatMap(({ words }) => words.map((word) => plainValue(word) ?? word))
-  return [
-    'add server',
-    `${backend}/${server.name}`,
-    formatAddress(server),
-    'id',
-    server.id,
-    'weight',
-    server.weight,
-    ...options,
-  ].join(' ')
+    .flatMap(({ words }) => words.map((word) => ` ${plainValue(word) ?? word}`))
+    .join('')
+  runtimeOptionsOf.set(options, text)
+  return text
 }
 
 /** `host:port`, with brackets around an IPv6 address. */
@@ -259,6 +262,16 @@ function formatAddress({ host, port }: Pick<Server, 'host' | 'port'>): string {
 
 /** Whether HAProxy checks this server's health itself. */
 export function isChecked({ options }: Pick<Server, 'options'>): boolean {
+  const known = checkedOf.get(options)
+  if (known !== undefined) return known
+  const checked = hasCheck(options)
+  checkedOf.set(options, checked)
+  return checked
+}
+
+const checkedOf = new WeakMap<readonly string[], boolean>()
+
+function hasCheck(options: readonly string[]): boolean {
   const index = options.indexOf('check')
   if (index <= 0 || !takesValue(options[index - 1] ?? '')) return index !== -1
   return parseTrustedOptions(options.join(' ')).options.some(({ words }) => words[0] === 'check') // `cookie check`
