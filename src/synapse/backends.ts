@@ -70,10 +70,21 @@ function prepare(
   const byIdentity = new Map<string, ServiceInstance>()
   for (const instance of instances) {
     const final = port === undefined || instance.port === port ? instance : { ...instance, port }
-    const identity = `${final.name}\n${final.host}\n${final.port}`
+    const identity = identityOf(final)
     if (!byIdentity.has(identity)) byIdentity.set(identity, final)
   }
   return [...byIdentity.values()]
+}
+
+/** Kept, since thousands of instances are looked at whenever one changes. */
+const identities = new WeakMap<ServiceInstance, string>()
+
+function identityOf(instance: ServiceInstance): string {
+  const known = identities.get(instance)
+  if (known !== undefined) return known
+  const identity = `${instance.name}\n${instance.host}\n${instance.port}`
+  identities.set(instance, identity)
+  return identity
 }
 
 /** What generators get: the label filters applied, and the leader alone where `leader_election` asks for it. */

@@ -44,7 +44,9 @@ export class LastKnownGood {
 
   /** Writes what changed. A failure is reported, never thrown: traffic does not depend on it. */
   save(known: KnownInstances): Promise<void> {
-    this.#saving = this.#saving.then(() => this.#save([...known].map(([name, instances]) => this.#part(name, instances))))
+    this.#saving = this.#saving.then(() =>
+      this.#save([...known].map(([name, instances]) => this.#part(name, instances))),
+    )
     return this.#saving
   }
 

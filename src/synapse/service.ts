@@ -194,7 +194,7 @@ export class Service {
     const instances = this.#discovery === undefined ? undefined : this.#panic.instances
     this.#chosen = chooseBackends(instances, this.#chosen, this.#config)
     const selected = selectInstances(this.#chosen, this.#config)
-    if (!isDeepStrictEqual(selected, this.#selected)) this.#selected = selected
+    if (selected !== this.#selected && !isDeepStrictEqual(selected, this.#selected)) this.#selected = selected
     this.#gauges.instances.set({ service: this.#config.name }, this.#selected.instances.length)
   }
 

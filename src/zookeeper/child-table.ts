@@ -40,18 +40,15 @@ export class ChildTable {
   /** Takes over the names of a complete listing. */
   merge(listing: readonly string[]): void {
     const names = new Set(listing)
-    let differs = names.size !== this.#names.length
-    for (const entry of this.#entries.values()) {
-      if (names.has(entry.name)) continue
-      this.drop(entry)
-      differs = true
-    }
-    for (const name of names) {
-      if (this.#entries.has(name)) continue
-      this.#add(name)
-      differs = true
-    }
-    if (differs) this.#names = [...names].sort()
+    for (const entry of this.#entries.values()) if (!names.has(entry.name)) this.drop(entry)
+    const kept = this.#names.filter((name) => this.#entries.has(name))
+    const fresh = listing.filter((name) => {
+      const isNew = !this.#entries.has(name)
+      if (isNew) this.#add(name)
+      return isNew
+    })
+    // Those that stay are in order already: one more among ten thousand is no reason to sort them all.
+    this.#names = mergeSorted(kept, fresh.sort())
   }
 
   /** The children that were not read in this session, or of which a watch has told since. */
@@ -91,7 +88,12 @@ export class ChildTable {
 
   /** Those that were read, by name. */
   children(): Child[] {
-    return this.#names.flatMap((name) => this.#entries.get(name)?.child ?? [])
+    const children: Child[] = []
+    for (const name of this.#names) {
+      const child = this.#entries.get(name)?.child
+      if (child !== undefined) children.push(child)
+    }
+    return children
   }
 
   clear(): void {
@@ -115,4 +117,19 @@ export class ChildTable {
     }
     this.#entries.set(name, entry)
   }
+}
+
+/** Two sorted lists without a name in common, as one. */
+function mergeSorted(a: readonly string[], b: readonly string[]): readonly string[] {
+  if (b.length === 0) return a
+  const merged: string[] = []
+  let next = 0
+  for (const name of a) {
+    for (let other = b[next]; other !== undefined && other < name; other = b[next]) {
+      merged.push(other)
+      next += 1
+    }
+    merged.push(name)
+  }
+  return [...merged, ...b.slice(next)]
 }

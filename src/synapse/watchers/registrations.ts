@@ -32,18 +32,18 @@ export function createInstanceDecoder(
   method: Decode,
   onBad: (child: string, reason: string) => void,
 ): (children: readonly Child[]) => Registrations {
-  let known = new Map<string, { readonly data: Buffer; readonly registered: Registered | undefined }>()
+  // A child's Buffer is the same one until its data changes.
+  const known = new WeakMap<Buffer, { readonly name: string; readonly registered: Registered | undefined }>()
   return (children) => {
-    const next: typeof known = new Map()
     const instances: ServiceInstance[] = []
     const withdrawn: ServiceInstance[] = []
     for (const child of children) {
-      const before = known.get(child.name)
-      const registered = before?.data === child.data ? before.registered : decodeChild(child, method, onBad)
-      next.set(child.name, { data: child.data, registered })
+      const before = known.get(child.data)
+      const isKnown = before?.name === child.name
+      const registered = isKnown ? before.registered : decodeChild(child, method, onBad)
+      if (!isKnown) known.set(child.data, { name: child.name, registered })
       if (registered !== undefined) (registered.withdrawn ? withdrawn : instances).push(registered.instance)
     }
-    known = next
     return { instances, withdrawn }
   }
 }

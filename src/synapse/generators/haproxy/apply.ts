@@ -1,3 +1,4 @@
+import { outcomesByBackend } from './change-log.ts'
 import { formatCommand, serverOf } from './commands.ts'
 import type { Backend, RuntimeCommand } from './model.ts'
 import { narrow } from './narrow.ts'
@@ -9,6 +10,8 @@ import type { CommandOutcome, WorkerLink } from './worker-link.ts'
 const MAX_ROUNDS = 2
 /** Reading back more backends than this costs more than reading all. */
 const READ_ONE_BY_ONE = 50
+/** The state of so many servers is read within a millisecond: a backend with more is read back a little later where it may. */
+const READ_AT_ONCE = 500
 
 /** What came of bringing backends into line. */
 export interface Applied {
@@ -16,33 +19,52 @@ export interface Applied {
   readonly outcomes: readonly CommandOutcome[]
   /** What could not be done at run time, by backend: why it takes a reload. */
   readonly reloadReasons: ReadonlyMap<string, readonly string[]>
+  /** Large backends whose commands HAProxy has confirmed, one by one, and which are still to be read back. */
+  readonly unread: ReadonlySet<string>
+}
+
+export interface ApplyOptions {
+  /** How backends were last confirmed to be, for those whose observation is nothing newer than that. */
+  readonly settled: ReadonlyMap<string, Backend>
+  /** Whether a large backend may be read back later. */
+  readonly mayWait: (backend: string) => boolean
+  /** Called after each round of commands, before they are read back. */
+  readonly onAnswered: (outcomes: readonly CommandOutcome[]) => void
 }
 
 /**
  * Makes the servers of these backends as desired, as far as the Runtime API can, and reads them back: what is not in the
  * result is so in HAProxy.
- * @param settled how backends were last confirmed to be, for those whose observation is nothing newer than that.
- * @param onAnswered called after each round of commands, before they are read back.
  * @throws SmartStackError HAPROXY_SOCKET or DEADLINE; how much was done is then unknown, and the link knows that.
  */
 export async function applyBackends(
   link: WorkerLink,
   backends: ReadonlyMap<string, Backend>,
-  settled: ReadonlyMap<string, Backend>,
-  onAnswered: (outcomes: readonly CommandOutcome[]) => void,
+  { settled, mayWait, onAnswered }: ApplyOptions,
   signal: AbortSignal,
 ): Promise<Applied> {
   const all: CommandOutcome[] = []
+  const unread = new Set<string>()
   for (let round = 1; ; round++) {
     const plan = planBackends(link, backends, settled)
-    if (plan.commands.length === 0) return { outcomes: all, reloadReasons: plan.reloadReasons }
+    if (plan.commands.length === 0) return { outcomes: all, reloadReasons: plan.reloadReasons, unread }
     if (round > MAX_ROUNDS) {
-      return { outcomes: all, reloadReasons: withLeftOver(plan.reloadReasons, plan.commands, all, backends) }
+      const reloadReasons = withLeftOver(plan.reloadReasons, plan.commands, all, backends)
+      return { outcomes: all, reloadReasons, unread }
     }
     const outcomes = await link.execute(plan.commands, signal)
     onAnswered(outcomes)
     for (const outcome of outcomes) all.push(outcome)
-    await readBack(link, [...new Set(plan.commands.map(({ backend }) => backend))], signal)
+    const now: string[] = []
+    for (const [backend, done] of outcomesByBackend(outcomes)) {
+      const isLarge = (link.observed.get(backend)?.length ?? 0) > READ_AT_ONCE
+      if (isLarge && mayWait(backend) && done.every(({ answer }) => answer.result === 'ok')) {
+        const commands = done.map(({ command }) => command)
+        link.assume(backend, commands)
+        unread.add(backend)
+      } else now.push(backend)
+    }
+    await readBack(link, now, signal)
   }
 }
 
@@ -67,6 +89,7 @@ function planBackends(link: WorkerLink, backends: ReadonlyMap<string, Backend>, 
 }
 
 async function readBack(link: WorkerLink, touched: readonly string[], signal: AbortSignal): Promise<void> {
+  if (touched.length === 0) return
   if (touched.length > READ_ONE_BY_ONE) await link.observeAll(signal)
   else await link.observe(touched, signal)
 }

@@ -18,13 +18,18 @@ export interface ChangeSummary {
 
 /** By backend, what HAProxy confirmed and what it refused. */
 export function summarizeChanges(outcomes: readonly CommandOutcome[]): ReadonlyMap<string, ChangeSummary> {
+  return new Map([...outcomesByBackend(outcomes)].map(([backend, list]) => [backend, summarize(list)]))
+}
+
+/** In the order of the commands. */
+export function outcomesByBackend(outcomes: readonly CommandOutcome[]): ReadonlyMap<string, readonly CommandOutcome[]> {
   const byBackend = new Map<string, CommandOutcome[]>()
   for (const outcome of outcomes) {
     const list = byBackend.get(outcome.command.backend)
     if (list === undefined) byBackend.set(outcome.command.backend, [outcome])
     else list.push(outcome)
   }
-  return new Map([...byBackend].map(([backend, list]) => [backend, summarize(list)]))
+  return byBackend
 }
 
 function summarize(outcomes: readonly CommandOutcome[]): ChangeSummary {

@@ -19,10 +19,11 @@ export function updateTombstones(previous: readonly Tombstone[], input: Tombston
   const { desired, observed, now, deleteDelayMs } = input
   const old = new Map(previous.map((tombstone) => [keyOf(tombstone), tombstone]))
   return [...desired.backends.values()].flatMap((backend) => {
+    const resting = (observed.backends.get(backend.name) ?? []).filter(({ adminState }) => adminState === 'maint')
+    if (resting.length === 0) return []
     const wanted = new Set(backend.servers.map(({ name }) => name))
-    const running = observed.backends.get(backend.name) ?? []
-    return running
-      .filter(({ name, adminState }) => adminState === 'maint' && !wanted.has(name) && !backend.fixedServers?.has(name))
+    return resting
+      .filter(({ name }) => !wanted.has(name) && !backend.fixedServers?.has(name))
       .map(({ name }): Tombstone => {
         const fresh = { backend: backend.name, name, since: now, nextTryAt: now + deleteDelayMs, refusals: 0 }
         return old.get(keyOf(fresh)) ?? fresh

@@ -88,7 +88,8 @@ function buildAll(input: Omit<DesiredInput, 'template'>) {
 }
 
 function withoutServers(view: ServiceView): ServiceView {
-  return { ...view, backend: { ...view.backend, servers: [], serverLines: '' } }
+  const { name, lines } = view.backend
+  return { ...view, backend: { name, lines, servers: [], serverLines: '' } }
 }
 
 /** What was built from these backends, and from what else; and the servers of each service. */
@@ -101,6 +102,11 @@ interface CacheEntry {
   /** Compared by identity. */
   readonly madeFrom: readonly unknown[]
   readonly result: BuiltService
+  /** Made when they are asked for. */
+  ids?: ServerIds
+}
+
+interface ServerIds {
   readonly names: ReadonlyMap<number, string>
   readonly ids: ReadonlyMap<string, number>
 }
@@ -109,23 +115,28 @@ export function createDesiredCache(): DesiredCache {
   return { services: new WeakMap(), servers: new WeakMap() }
 }
 
-function cachedService(service: GeneratorService<HaproxyServiceOptions>, input: Omit<DesiredInput, 'template'>): ServiceResult {
+function cachedService(
+  service: GeneratorService<HaproxyServiceOptions>,
+  input: Omit<DesiredInput, 'template'>,
+): ServiceResult {
   const { options, capabilities, cache, orderSeed = 0 } = input
   const running = input.running?.get(service.options.backend_name ?? service.name) ?? []
   const madeFrom = [service.name, service.options, options, capabilities.version, orderSeed]
   const entry = cache?.services.get(service.backends)
   if (entry?.madeFrom.every((part, index) => part === madeFrom[index]) && idsHold(entry, running)) return entry.result
   const result = buildService({ options, service, capabilities, running, orderSeed, cache: cache?.servers })
-  if (result.ok) cache?.services.set(service.backends, { madeFrom, result, ...idsOf(result) })
+  if (result.ok) cache?.services.set(service.backends, { madeFrom, result })
   return result
 }
 
 /** Whether the ids would be given in the same way again: they neither meet those in HAProxy nor differ from them. */
-function idsHold({ ids, names }: CacheEntry, running: readonly ObservedServer[]): boolean {
+function idsHold(entry: CacheEntry, running: readonly ObservedServer[]): boolean {
+  entry.ids ??= idsOf(entry.result)
+  const { ids, names } = entry.ids
   return running.every(({ name, id }) => (ids.get(name) ?? id) === id && (names.get(id) ?? name) === name)
 }
 
-function idsOf({ backend }: BuiltService): Pick<CacheEntry, 'ids' | 'names'> {
+function idsOf({ backend }: BuiltService): ServerIds {
   return {
     ids: new Map(backend.servers.map(({ name, id }) => [name, id])),
     names: new Map(backend.servers.map(({ name, id }) => [id, name])),

@@ -169,7 +169,18 @@ export class HostNames {
 }
 
 function hostNames({ instances }: Backends): ReadonlySet<string> {
-  return new Set(instances.map(({ host }) => host).filter((host) => parseHost(host).kind === 'name'))
+  return new Set(instances.filter(hasName).map(({ host }) => host))
+}
+
+/** Kept, since thousands of instances are looked at whenever one changes. */
+const named = new WeakMap<ServiceInstance, boolean>()
+
+function hasName(instance: ServiceInstance): boolean {
+  const known = named.get(instance)
+  if (known !== undefined) return known
+  const isName = parseHost(instance.host).kind === 'name'
+  named.set(instance, isName)
+  return isName
 }
 
 const NONE: ReadonlySet<string> = new Set()

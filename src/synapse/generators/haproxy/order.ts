@@ -24,9 +24,20 @@ export function orderServers<S extends { readonly name: string }>(
 
 function shuffled<S extends { readonly name: string }>(servers: readonly S[], seed: number): readonly S[] {
   return servers
-    .map((server) => ({ server, rank: hash32(`${seed} ${server.name}`) }))
+    .map((server) => ({ server, rank: rankOf(server, seed) }))
     .sort((a, b) => a.rank - b.rank || byName(a.server.name, b.server.name))
     .map(({ server }) => server)
+}
+
+/** Kept, since thousands of servers are put in order whenever one joins. */
+const ranks = new WeakMap<object, { readonly seed: number; readonly rank: number }>()
+
+function rankOf(server: { readonly name: string }, seed: number): number {
+  const known = ranks.get(server)
+  if (known?.seed === seed) return known.rank
+  const rank = hash32(`${seed} ${server.name}`)
+  ranks.set(server, { seed, rank })
+  return rank
 }
 
 function byName(a: string, b: string): number {

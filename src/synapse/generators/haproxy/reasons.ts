@@ -11,6 +11,7 @@ export function structureReasons(
   after: Structure,
   backends: ReadonlyMap<string, Backend>,
 ): readonly string[] {
+  if (before === after) return []
   if (before === undefined) return ['it is not known what the running HAProxy was started with']
   const subject = subjects(backends)
   const reasons: string[] = []

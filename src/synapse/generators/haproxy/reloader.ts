@@ -186,8 +186,11 @@ export class Reloader {
     const { process, desired } = this.#options
     if (process === undefined || this.#onDisk === undefined) return false
     const { structure, backends } = desired()
-    const onDisk = this.#onDisk.state.structure
-    return onDisk !== structure && structureReasons(onDisk, structure, backends).length > 0
+    const { text, state } = this.#onDisk
+    if (structureReasons(state.structure, structure, backends).length > 0) return true
+    // The same object the next time.
+    if (state.structure !== structure) this.#onDisk = { text, state: { ...state, structure } }
+    return false
   }
 
   /** A configuration that failed is tried again later, a changed one at once. */

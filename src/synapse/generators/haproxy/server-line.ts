@@ -132,7 +132,18 @@ const EXTRACTED = new Set(['weight', 'id', 'disabled', 'cookie'])
 const ALLOWED = /^[A-Za-z0-9_.:-]+$/
 
 /** Airbnb's name of a server. HAProxy takes letters, digits and `_ . : -`; anything else becomes `_`. */
-export function serverName({ name, host, port }: Pick<ServiceInstance, 'name' | 'host' | 'port'>): string {
+export function serverName(instance: Pick<ServiceInstance, 'name' | 'host' | 'port'>): string {
+  const known = serverNames.get(instance)
+  if (known !== undefined) return known
+  const name = makeServerName(instance)
+  serverNames.set(instance, name)
+  return name
+}
+
+/** Kept, since thousands of instances are looked at whenever one changes. */
+const serverNames = new WeakMap<Pick<ServiceInstance, 'name' | 'host' | 'port'>, string>()
+
+function makeServerName({ name, host, port }: Pick<ServiceInstance, 'name' | 'host' | 'port'>): string {
   const full = name === '' ? `${host}:${port}` : `${name}_${host}:${port}`
   return ALLOWED.test(full) ? full : full.replace(/[^A-Za-z0-9_.:-]/gu, '_')
 }

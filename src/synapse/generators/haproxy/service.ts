@@ -7,7 +7,7 @@ import { effectiveDefaults, idleClose } from './global-lines.ts'
 import { splitLines } from './keywords.ts'
 import type { Backend, ObservedServer, Server } from './model.ts'
 import { orderServers } from './order.ts'
-import type { ServerView, ServiceView } from './render.ts'
+import type { BackendView, ServerView, ServiceView } from './render.ts'
 import { assignIds, type IdRequest } from './server-id.ts'
 import {
   type BuiltServer,
@@ -93,7 +93,7 @@ export function buildService(input: ServiceInput): ServiceResult {
     view: {
       name,
       frontend: frontendView(input, backendName, lines.frontend),
-      backend: { name: backendName, lines: [...lines.backend, ...preload], ...serverViews(servers.servers) },
+      backend: backendView(backendName, [...lines.backend, ...preload], servers.servers),
     },
   }
 }
@@ -224,9 +224,22 @@ function label(instance: ServiceInstance): string {
   return shorten(serverName(instance))
 }
 
-function serverViews(servers: readonly Server[]): Pick<ServiceView['backend'], 'servers' | 'serverLines'> {
-  const views = servers.map(serverView)
-  return { servers: views, serverLines: views.map(({ line }) => `\t${line}\n`).join('') }
+/** Makes the lines of the file when somebody asks for them: most changes are written together with later ones. */
+function backendView(name: string, lines: readonly string[], servers: readonly Server[]): BackendView {
+  let views: readonly ServerView[] | undefined
+  let text: string | undefined
+  return {
+    name,
+    lines,
+    get servers() {
+      views ??= servers.map(serverView)
+      return views
+    },
+    get serverLines() {
+      text ??= this.servers.map(({ line }) => `\t${line}\n`).join('')
+      return text
+    },
+  }
 }
 
 const viewsOf = new WeakMap<Server, ServerView>()

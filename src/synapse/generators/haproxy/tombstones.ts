@@ -8,12 +8,17 @@ const SECOND_LOOK_MS = 1_000
 /** So that a thousand deletions do not hold up a change that comes meanwhile; the rest follows in the next pass. */
 const MOST_AT_ONCE = 200
 
+/** Deletions gather for this long: each takes a look at connections, and none is urgent. */
+const GATHER_MS = 2_000
+
 /** The servers of one worker that are in maintenance because their instances are gone, until they are deleted. */
 export class Tombstones {
   readonly #deleteDelayMs: number
   #byBackend = new Map<string, Map<string, Tombstone>>()
   /** Found without connections by the last look, as `backend/server`. */
   #quiet = new Set<string>()
+  /** When deletions were last looked at. */
+  #lookedAt = Number.NEGATIVE_INFINITY
 
   constructor(deleteDelayMs: number) {
     this.#deleteDelayMs = deleteDelayMs
@@ -51,15 +56,17 @@ export class Tombstones {
 
   /** When the next deletion is due, on `clock.now()`; undefined when none is. */
   nextAt(): number | undefined {
-    return nextDeletionAt(this.#all())
+    const next = nextDeletionAt(this.#all())
+    return next === undefined ? undefined : Math.max(next, this.#lookedAt + GATHER_MS)
   }
 
   /**
    * Deletes what is due and was found without connections twice. What HAProxy refuses is tried again later, never at once.
    */
   async deleteDue(link: WorkerLink, now: number, signal: AbortSignal): Promise<readonly CommandOutcome[]> {
-    const due = planDeletions(this.#all(), now).slice(0, MOST_AT_ONCE)
+    const due = now < this.#lookedAt + GATHER_MS ? [] : planDeletions(this.#all(), now).slice(0, MOST_AT_ONCE)
     if (due.length === 0) return []
+    this.#lookedAt = now
     const quiet = await this.#look(link, new Set(due.map(({ backend }) => backend)), signal)
     const commands = due.filter((command) => {
       const key = keyOf(command.backend, serverOf(command))
@@ -88,8 +95,8 @@ export class Tombstones {
   /** The servers of these backends that nothing is connected to. */
   async #look(link: WorkerLink, backends: ReadonlySet<string>, signal: AbortSignal): Promise<Set<string>> {
     const quiet = new Set<string>()
-    for (const backend of backends) {
-      for (const [key, { used, idle }] of await link.connections(backend, signal)) if (used + idle === 0) quiet.add(key)
+    for (const [key, { used, idle }] of await link.connections([...backends], signal)) {
+      if (used + idle === 0) quiet.add(key)
     }
     return quiet
   }

@@ -1,5 +1,6 @@
 import { type Clock, sleep, withDeadline } from '../../../core/clock.ts'
 import { messageOf, SmartStackError } from '../../../core/errors.ts'
+import { afterCommands } from './after-commands.ts'
 import { type Answer, classifyAnswer } from './answers.ts'
 import { formatCommand } from './commands.ts'
 import { ServerLedger } from './ledger.ts'
@@ -150,9 +151,18 @@ export class WorkerLink {
     throw socketError(`the worker at ${this.address} was replaced`)
   }
 
-  /** Connections that hold the servers of a backend, by `backend/server`. */
-  async connections(backend: string, signal: AbortSignal): Promise<ReadonlyMap<string, ServerConnections>> {
-    return parseServersConn(await this.#ask(`show servers conn ${backend}`, signal))
+  /** Takes confirmed commands for what is, where reading back at once would cost too much. */
+  assume(backend: string, commands: readonly RuntimeCommand[]): void {
+    this.#observed.set(backend, afterCommands(this.#observed.get(backend) ?? [], commands))
+  }
+
+  /** Connections that hold the servers of some backends, by `backend/server`. */
+  async connections(backends: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, ServerConnections>> {
+    const answers = await this.#open().send(
+      backends.map((backend) => `show servers conn ${backend}`),
+      signal,
+    )
+    return new Map(answers.flatMap((answer) => [...parseServersConn(answer)]))
   }
 
   /**

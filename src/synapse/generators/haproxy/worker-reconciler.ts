@@ -10,6 +10,8 @@ import type { CommandOutcome, WorkerLink } from './worker-link.ts'
 const OBSERVE_ALL_MS = 30_000
 /** A worker may be replaced while it is being spoken to; its successor is asked the same at once. */
 const MAX_ATTEMPTS = 3
+/** Reading large backends back rests for so many times as long as it took: it costs a twentieth of the time at the most. */
+const READ_BACK_REST = 20
 
 export interface Target {
   readonly backends: ReadonlyMap<string, Backend>
@@ -48,6 +50,9 @@ export class WorkerReconciler {
   #settled = new Map<string, Backend>()
   /** Backends that only a reload can bring into line, and why. */
   #reasons = new Map<string, { readonly backend: Backend; readonly reasons: readonly string[] }>()
+  /** Backends whose commands were confirmed, but which are still to be read back. */
+  readonly #unread = new Set<string>()
+  #readBackAt = 0
 
   constructor(link: WorkerLink, clock: Clock, deleteDelayMs: number, hooks: WorkerHooks) {
     this.link = link
@@ -78,13 +83,19 @@ export class WorkerReconciler {
     if ((await link.connect(signal)) === 'new') this.#forget()
     const all = this.#mustObserveAll()
     if (all) await this.#observeAll(target, signal)
+    const late = all ? NOTHING : await this.#readBack(signal)
     const changed = [...target.backends.values()].filter(
-      (backend) => this.#exists(backend) && (all || !this.#isKnown(backend)),
+      (backend) => this.#exists(backend) && (all || late.has(backend.name) || !this.#isKnown(backend)),
     )
     const due = new Map(changed.map((backend) => [backend.name, backend]))
-    const settled = all ? NOTHING : this.#settled
-    const applied = await applyBackends(link, due, settled, this.#hooks.onAnswered, signal)
-    if (all) this.#reportDrift(target, applied)
+    const isNews = (name: string) => all || late.has(name)
+    const settled = all ? new Map() : new Map([...this.#settled].filter(([name]) => due.has(name) && !late.has(name)))
+    const { onAnswered } = this.#hooks
+    // What was not as confirmed is repaired under the eyes of this pass, and where that fails, by a reload.
+    const mayWait = (name: string) => !isNews(name)
+    const applied = await applyBackends(link, due, { settled, mayWait, onAnswered }, signal)
+    for (const name of applied.unread) this.#unread.add(name)
+    this.#reportDrift(target, applied, isNews)
     this.#settle(due, applied)
     const deleted = await this.tombstones.deleteDue(link, this.#clock.now(), signal)
     if (deleted.length > 0) this.#hooks.onAnswered(deleted)
@@ -94,7 +105,9 @@ export class WorkerReconciler {
       structureReasons: this.#structureReasons(target),
       serverReasons: [...this.#reasons.values()].flatMap(({ reasons }) => reasons),
       settled: new Set(
-        [...this.#settled].filter(([name, backend]) => target.backends.get(name) === backend).map(([name]) => name),
+        [...this.#settled]
+          .filter(([name, backend]) => target.backends.get(name) === backend && !this.#unread.has(name))
+          .map(([name]) => name),
       ),
       againMs: this.#againMs(),
     }
@@ -103,6 +116,7 @@ export class WorkerReconciler {
   #forget(): void {
     this.#settled.clear()
     this.#reasons.clear()
+    this.#unread.clear()
     this.tombstones.clear()
     this.#hooks.onNewWorker(this.link, this.#first)
     this.#first = false
@@ -112,9 +126,27 @@ export class WorkerReconciler {
   async #observeAll({ backends }: Target, signal: AbortSignal): Promise<void> {
     const { link } = this
     await link.observeAll(signal)
+    this.#unread.clear()
     if (link.structure !== undefined) return
     const unseen = [...backends.keys()].filter((name) => !link.observed.has(name))
     await link.observe(unseen, signal)
+  }
+
+  /** Reads back what has waited for it, unless it was done a moment ago. @returns the names of what was read. */
+  async #readBack(signal: AbortSignal): Promise<ReadonlySet<string>> {
+    const started = this.#clock.now()
+    if (this.#unread.size === 0 || started < this.#readBackAt) return NOTHING
+    const names = [...this.#unread]
+    this.#unread.clear()
+    try {
+      await this.link.observe(names, signal)
+    } catch (error) {
+      this.link.doubt()
+      throw error
+    }
+    const now = this.#clock.now()
+    this.#readBackAt = now + READ_BACK_REST * (now - started)
+    return new Set(names)
   }
 
   #mustObserveAll(): boolean {
@@ -131,10 +163,11 @@ export class WorkerReconciler {
     return this.#settled.get(backend.name) === backend || this.#reasons.get(backend.name)?.backend === backend
   }
 
-  #reportDrift(target: Target, { outcomes }: Applied): void {
+  /** What was looked at anew and had to be changed, although nothing else was wanted. */
+  #reportDrift(target: Target, { outcomes }: Applied, isNews: (name: string) => boolean): void {
     const drifted = outcomes.filter(({ command: { backend } }) => {
       const wanted = target.backends.get(backend)
-      return wanted !== undefined && this.#settled.get(backend) === wanted
+      return isNews(backend) && wanted !== undefined && this.#settled.get(backend) === wanted
     })
     if (drifted.length > 0) this.#hooks.onDrift(drifted)
   }
@@ -162,7 +195,10 @@ export class WorkerReconciler {
   #structureReasons({ structure, backends }: Target): readonly string[] {
     if (this.link.structure === structure) return []
     const reasons = structureReasons(this.link.structure, structure, backends)
-    if (this.link.structure !== undefined) return reasons
+    if (this.link.structure !== undefined) {
+      if (reasons.length === 0) this.link.structure = structure // the same object the next time
+      return reasons
+    }
     const missing = [...backends.values()].filter((backend) => !this.#exists(backend))
     return [...reasons, ...missing.map(({ service }) => `service ${service} has no backend in it`)]
   }
@@ -171,11 +207,12 @@ export class WorkerReconciler {
     const now = this.#clock.now()
     const observeAt = (this.link.observedAt ?? now) + OBSERVE_ALL_MS
     const deleteAt = this.tombstones.nextAt() ?? Number.POSITIVE_INFINITY
-    return Math.max(1, Math.min(observeAt, deleteAt) - now)
+    const readBackAt = this.#unread.size > 0 ? this.#readBackAt : Number.POSITIVE_INFINITY
+    return Math.max(1, Math.min(observeAt, deleteAt, readBackAt) - now)
   }
 }
 
-const NOTHING: ReadonlyMap<string, Backend> = new Map()
+const NOTHING: ReadonlySet<string> = new Set()
 
 function isLostConnection(error: unknown): boolean {
   return error instanceof SmartStackError && error.code === 'HAPROXY_SOCKET'
