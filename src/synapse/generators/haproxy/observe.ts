@@ -35,28 +35,50 @@ export function parseServersState(text: string): ReadonlyMap<string, readonly Ob
   }
   const columns = columnsOf(header, STATE_COLUMNS)
   const backends = new Map<string, ObservedServer[]>()
+  const wanted = STATE_COLUMNS.map((name) => columns[name])
   for (const row of rows) {
     if (row === '') continue
-    const fields = row.split(' ')
-    const field = (name: (typeof STATE_COLUMNS)[number]) => fields[columns[name]] ?? ''
-    const backend = field('be_name')
+    const [backend = '', ...fields] = fieldsOf(row, wanted)
     const servers = backends.get(backend)
-    const server = observedServer(field)
+    const server = observedServer(fields)
     if (servers === undefined) backends.set(backend, [server])
     else servers.push(server)
   }
   return backends
 }
 
-function observedServer(field: (name: (typeof STATE_COLUMNS)[number]) => string): ObservedServer {
-  const check = Number(field('srv_check_state'))
+/** The wanted columns of a row, in the order of `wanted`. There may be ten thousand rows: the other columns are not cut out. */
+function fieldsOf(row: string, wanted: readonly number[]): string[] {
+  const fields: string[] = wanted.map(() => '')
+  let start = 0
+  for (let column = 0; start <= row.length; column++) {
+    const blank = row.indexOf(' ', start)
+    const end = blank === -1 ? row.length : blank
+    const place = wanted.indexOf(column)
+    if (place !== -1) fields[place] = row.slice(start, end)
+    start = end + 1
+  }
+  return fields
+}
+
+/** @param fields those of `STATE_COLUMNS` after the first. */
+function observedServer([
+  name = '',
+  id,
+  address = '',
+  port,
+  weight,
+  state,
+  checkState,
+]: readonly string[]): ObservedServer {
+  const check = Number(checkState)
   return {
-    name: field('srv_name'),
-    address: field('srv_addr'),
-    port: Number(field('srv_port')),
-    id: Number(field('srv_id')),
-    weight: Number(field('srv_uweight')),
-    adminState: adminState(Number(field('srv_admin_state'))),
+    name,
+    address,
+    port: Number(port),
+    id: Number(id),
+    weight: Number(weight),
+    adminState: adminState(Number(state)),
     checking: (check & CHECK_CONFIGURED) !== 0 && (check & CHECK_ENABLED) !== 0,
   }
 }

@@ -118,6 +118,29 @@ describe('createConfigSource()', () => {
       assert.equal(loads(), before)
     }))
 
+  it('createConfigSource() does not read again at the first look, or after a touch, what holds the same bytes', () =>
+    withSource(
+      {
+        'main.yaml': 'n: 1\nservice_conf_dir: ~/conf\nca_file: ${HOME}/ca',
+        'conf/web.yaml': 'n: 2',
+        ca: 'x',
+      },
+      async ({ directory, file, loads, pass, applied, metric }) => {
+        await pass(3_000)
+        assert.equal(loads(), 1)
+        await utimes(file, 1, 1)
+        await utimes(join(directory, 'conf/web.yaml'), 1, 1)
+        await pass(3_000)
+        assert.equal(loads(), 1)
+        assert.equal(await metric('smartstack_config_reloads_total{result="unchanged"}'), '2')
+        for (const edited of ['conf/web.yaml', 'conf/new.yaml', 'ca']) {
+          await writeFile(join(directory, edited), 'n: 3')
+          await pass(3_000)
+        }
+        assert.equal(applied.length, 3)
+      },
+    ))
+
   it('createConfigSource() finds an edit that was made between the start and the first look', () =>
     withFiles({ 'main.yaml': 'n: 1' }, async (directory) => {
       const file = join(directory, 'main.yaml')

@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict'
+import { WakeUp } from '../../../src/core/wake-up.ts'
+import { FakeClock } from '../../harness/fake-clock.ts'
+
+describe('WakeUp', () => {
+  let clock: FakeClock
+  let wakeUp: WakeUp
+  let stop: AbortController
+  let ended: boolean
+  beforeEach(() => {
+    clock = new FakeClock()
+    wakeUp = new WakeUp()
+    stop = new AbortController()
+    ended = false
+  })
+
+  function wait(ms: number): Promise<void> {
+    return wakeUp.wait(clock, ms, stop.signal).then(() => {
+      ended = true
+    })
+  }
+
+  it('WakeUp waits as long as it was told', async () => {
+    const waiting = wait(100)
+    await clock.advance(99)
+    assert.equal(ended, false)
+    await clock.advance(1)
+    await waiting
+    assert.equal(clock.pending, 0)
+  })
+
+  it('WakeUp ends a wait when woken, and leaves no timer behind', async () => {
+    const waiting = wait(100)
+    wakeUp.wake()
+    await waiting
+    assert.equal(clock.pending, 0)
+  })
+
+  it('WakeUp ends a wait when the signal aborts, and leaves no timer behind', async () => {
+    const waiting = wait(100)
+    stop.abort()
+    await waiting
+    assert.equal(clock.pending, 0)
+  })
+
+  it('WakeUp does not wait for nothing, or after the end', async () => {
+    await wait(0)
+    stop.abort()
+    await wait(100)
+    assert.equal(clock.pending, 0)
+  })
+
+  it('WakeUp forgets a call that nobody waited for', async () => {
+    wakeUp.wake()
+    const waiting = wait(100)
+    await clock.advance(50)
+    assert.equal(ended, false)
+    await clock.advance(50)
+    await waiting
+  })
+})
