@@ -149,6 +149,10 @@ const refused: readonly { readonly name: string; readonly service: Keys; readonl
   },
   { name: 'http: uri is required (2.5)', service: checked({ type: 'http' }), says: /uri: missing/ },
   {
+    name: 'http: headers that belong to the connection (2.5, deviation: they are sent there)',
+    ...{ service: http({ headers: { Connection: 'keep-alive' } }), says: /headers\.Connection: / },
+  },
+  {
     name: 'an unknown key (1, deviation: it is ignored there)',
     ...{ service: service({ zk_hots: ['a'] }), says: /zk_hots: unknown key.*zk_hosts/ },
   },

@@ -87,6 +87,16 @@ describe("Airbnb's nerve: the life of the daemon", function () {
     })
   }
 
+  it('a second signal ends at once, with 1 (deviation: the first one does there)', async () => {
+    const nerve = await nerveWith({ twice: registry.service('twice') }, {}, { drain: '1h' })
+    await registry.one('twice')
+    nerve.kill('SIGTERM')
+    await registry.none('twice')
+    assert.equal(nerve.exited, false, 'it drains')
+    nerve.kill('SIGTERM')
+    assert.equal(await nerve.exit(), 1)
+  })
+
   it('SIGTERM while ZooKeeper is away ends all the same (2.9)', async () => {
     const nerve = await nerveWith(
       { away: registry.service('away', { zk_hosts: ['127.0.0.1:1'] }) },
@@ -129,6 +139,12 @@ describe("Airbnb's nerve: the life of the daemon", function () {
     const nerve = await nerveWith({})
     await edit(nerve, { late: registry.service('late') })
     await registry.one('late')
+  })
+
+  it('an edit takes effect without a signal too (2.9, deviation: at SIGHUP only there)', async () => {
+    const nerve = await nerveWith({})
+    await nerve.configure({ instance_id: 'i-1', services: { watched: registry.service('watched') } })
+    await registry.one('watched', 20_000)
   })
 
   it('SIGHUP removes a service that the file no longer has (2.9)', async () => {

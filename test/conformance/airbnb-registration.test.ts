@@ -135,7 +135,7 @@ describe("Airbnb's nerve: a ZooKeeper that is away", function () {
       {
         instance_id: 'i-1',
         services: {
-          away: registry.service('away', { zk_hosts: ['127.0.0.1:1'] }), // first, so that it would hold up the others
+          away: registry.service('away', { zk_hosts: ['127.0.0.1:1'], checks: [{ type: 'noop' }] }), // first, so that it would hold up the others
           short: registry.service('short', { zk_session_timeout: 1 }),
           usual: registry.service('usual', { zk_session_timeout: 32 }),
         },
@@ -153,6 +153,12 @@ describe("Airbnb's nerve: a ZooKeeper that is away", function () {
     assert.equal((await registry.one('usual')).data, payload)
     const { services } = await nerve.state<{ services: { name: string; registered: boolean }[] }>()
     assert.equal(services.find(({ name }) => name === 'away')?.registered, false)
+  })
+
+  it('checks run while the registry is away (2.6, deviation: they do not there)', async () => {
+    const runs = () => nerve.metric('nerve_check_runs_total', 'service="away"')
+    const before = await runs()
+    await eventually(async () => assert.ok((await runs()) > before + 3, 'more runs'))
   })
 
   it("zk_session_timeout: 32 gives Airbnb's session timeout (2.8, deviation: 10 s unless given)", async () => {
