@@ -83,7 +83,7 @@ function createZookeeperReporter(context: ReporterContext, config: Options): Rep
   let cancelLook = () => {}
   /** Whether the last reconcile got everything done: nothing waits for the registry then. */
   let settled = false
-  /** Whether the last reconcile that got everything done left a znode behind. */
+  /** Whether the last reconcile left a znode behind; false while the next one is at work, which may take it away. */
   let registered = false
   const connecting = createFirstConnection(session, clock)
   const onResumed = () => {
@@ -98,6 +98,7 @@ function createZookeeperReporter(context: ReporterContext, config: Options): Rep
     async reconcile(desired, signal) {
       cancelLook()
       settled = false
+      registered = false
       const spec = nodeSpec(desired, config, service, guid)
       if (spec !== undefined) await connecting.wait(signal)
       await node.reconcile(spec, signal)

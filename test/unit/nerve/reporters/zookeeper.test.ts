@@ -140,6 +140,10 @@ describe('zookeeper reporter', () => {
     assert.equal(reporter.isWell?.(), true)
     await reporter.reconcile(present(), never)
     assert.equal(reporter.isWell?.(), true)
+    const removed = reporter.reconcile(absent, never)
+    assert.equal(reporter.isWell?.(), true, 'a removal that is under way is no loss')
+    await removed
+    await reporter.reconcile(present(), never)
     session.expire()
     session.renew()
     assert.equal(reporter.isWell?.(), false, 'the znode is gone with the session')
