@@ -48,7 +48,7 @@ describe("Airbnb's nerve: checks of a service", function () {
       ...Object.fromEntries(
         streaks.map(({ rise, fall }, index) => [
           `s${index}`,
-          { port, check_interval: 0.05, checks: [{ type: 'http', uri: `/${index}`, timeout: 5, rise, fall }] },
+          { port, check_interval: 0.1, checks: [{ type: 'http', uri: `/${index}`, timeout: 5, rise, fall }] },
         ]),
       ),
       none: { checks: [] },

@@ -67,10 +67,16 @@ export async function startChecked(
   options: DaemonOptions = {},
 ): Promise<CheckedServices> {
   const statsd = await startStatsd()
+  // Pings are many, and what the receiver has no room for is lost.
+  const sample_rate = { 'nerve.watcher.status.ping.count': 0 }
   const common = { host: '127.0.0.1', port: 1, reporter_type: 'noop', check_interval: 0.1 }
   const entries = Object.entries(services).map(([name, keys]) => [name, { ...common, ...keys }])
   const nerve = await startNerve(
-    { instance_id: 'i-1', statsd: { host: '127.0.0.1', port: statsd.port }, services: Object.fromEntries(entries) },
+    {
+      instance_id: 'i-1',
+      statsd: { host: '127.0.0.1', port: statsd.port, sample_rate },
+      services: Object.fromEntries(entries),
+    },
     options,
   ).catch(async (error: unknown) => {
     await statsd.close()

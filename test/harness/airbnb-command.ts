@@ -5,6 +5,9 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { Child } from './child.ts'
 
+/** A run that has not ended by itself until then is killed, and its status is SIGKILL. */
+const DEADLINE_MS = 15_000
+
 const checkout = fileURLToPath(new URL('../..', import.meta.url))
 
 /** How a run of bin/nerve ended, and what it wrote. */
@@ -45,8 +48,10 @@ async function run(args: readonly string[], cwd: string, env: NodeJS.ProcessEnv)
   child.process.stdout?.on('data', (chunk: string) => {
     stdout += chunk
   })
+  const timer = setTimeout(() => child.kill('SIGKILL'), DEADLINE_MS)
   const closed = new Promise((resolve) => child.process.once('close', resolve))
   const status = await child.exit()
+  clearTimeout(timer)
   await closed
   return { status, stdout, stderr: child.stderr }
 }

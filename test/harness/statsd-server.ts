@@ -10,10 +10,14 @@ export interface StatsdServer {
   close(): Promise<void>
 }
 
+/** As much as the system allows: what a stalled test process has no room for is lost. */
+const RECEIVE_BUFFER_BYTES = 1 << 20
+
 /** @param port 0: a free one. */
 export async function startStatsd(address = '127.0.0.1', port = 0): Promise<StatsdServer> {
   const datagrams: string[] = []
-  const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4')
+  const type = address.includes(':') ? 'udp6' : 'udp4'
+  const socket = createSocket({ type, recvBufferSize: RECEIVE_BUFFER_BYTES })
   socket.on('message', (message) => datagrams.push(message.toString('utf8')))
   socket.bind(port, address)
   await once(socket, 'listening')
