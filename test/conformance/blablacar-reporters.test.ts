@@ -35,7 +35,12 @@ describe('conformance to go-nerve: console and file', function () {
         service('appended', file('appended', { append: true })),
         service('flagged', file('flagged', { append: 'yes' })),
         service('all', file('all'), { type: 'console' }, site.registry('/services/all')),
-        service('half', file('half'), { type: 'file', path: path('stale/below-a-file') }, site.registry('/services/half')),
+        service(
+          'half',
+          file('half'),
+          { type: 'file', path: path('stale/below-a-file') },
+          site.registry('/services/half'),
+        ),
         site.service('stale', {
           checks: [{ type: 'tcp', fall: 100_000, rise: 100_000 }],
           reporters: [file('stale')],
