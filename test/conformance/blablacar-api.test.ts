@@ -228,7 +228,7 @@ describe('conformance to go-nerve: HTTP API', function () {
     })
   })
 
-  it('before the checks have a verdict nothing is available: 503, and enable too', async () => {
+  it('before the checks have a verdict nothing is available: 503, and enable too; force is', async () => {
     const unsure = site.service('unsure', {
       port: closed,
       checks: [{ type: 'tcp', fall: 1000, checkIntervalInMilli: 1000 }],
@@ -239,6 +239,8 @@ describe('conformance to go-nerve: HTTP API', function () {
       (await callApi(other, 'PUT', '/services/unsure/enable')).status,
     ])
     assert.deepEqual(answers, [503, 503])
+    const forced = (await callApi(other, 'PUT', '/services/unsure/enable?force=1')).json<ServiceStatus>()
+    assert.deepEqual([forced.Status, forced.Available], ['forced', true], 'at once, where theirs waits for a verdict')
     await other.close()
   })
 })

@@ -162,6 +162,10 @@ describe('conformance to go-nerve: commands, disable, stop', function () {
           disableGracefullyDoneCommand: [await note('after-failure')],
         }),
         filed('joined', { disableMinDurationInMilli: 300, disableGracefullyDoneCommand: [await note('joined')] }),
+        filed('preparing', {
+          preAvailableCommand: [await note('preparing', `sleep ${FOR_EVER_MS}`)],
+          preAvailableMaxDurationInMilli: FOR_EVER_MS,
+        }),
         filed('ended', { disableMinDurationInMilli: FOR_EVER_MS }),
       ])
       for (const name of ['least', 'ordered'])
@@ -216,6 +220,10 @@ describe('conformance to go-nerve: commands, disable, stop', function () {
       assert.equal(await failures(nerve, 'failing', 'disable-shutdown'), 1)
       assert.deepEqual(await notes('after-failure'), ['after-failure'])
     })
+    it('ends a preAvailableCommand that runs, where theirs waits for it', async () => {
+      await eventually(async () => assert.equal((await notes('preparing')).length, 1))
+      assert.equal((await put('/services/preparing/disable')).json<ServiceStatus>().Status, 'disabled')
+    })
     it('a second one joins the first, where theirs does everything again', async () => {
       await put('/services/joined/enable')
       const before = (await notes('joined')).length
@@ -248,8 +256,9 @@ describe('conformance to go-nerve: commands, disable, stop', function () {
           setServiceAsDownOnShutdown: false,
           disableShutdownCommand: [await note('kept-stop')],
         }),
-        site.service('removed'),
+        site.service('removed', { reporters: [site.registry('/services/removed', { exposeOnUnavailable: true })] }),
       ])
+      await eventually(async () => assert.equal((await site.znode('/services/removed')).payload['weight'], 255), 10_000)
       await eventually(async () => assert.equal((await site.znode('/services/kept')).payload['weight'], 255), 10_000)
       await eventually(async () => assert.equal((await statusOf(nerve, 'stopped')).CurrentWeight, 255), 10_000)
       const started = performance.now()
@@ -265,6 +274,8 @@ describe('conformance to go-nerve: commands, disable, stop', function () {
     it('is a disable of every service, excluded ones too, and ends with 0', async () => {
       assert.equal(status, 0)
       assert.equal(await readFile(path('stopped.report'), 'utf8'), '')
+    })
+    it('removes a znode of exposeOnUnavailable too, which stays for the session timeout there', async () => {
       assert.deepEqual(await site.znodes('/services/removed'), [])
     })
     it('runs disableShutdownCommand, then disableGracefullyDoneCommand', async () => {

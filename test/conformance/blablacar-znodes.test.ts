@@ -7,6 +7,9 @@ import { freePort } from '../harness/ports.ts'
 
 const never = new AbortController().signal
 
+/** Checks that follow a patient at once. */
+const health = { checks: [{ type: 'http', path: '/health', rise: 1, fall: 1, checkIntervalInMilli: 20 }] }
+
 /** Reference blablacar-yelp.md 1.7 and 1.8: what stands in ZooKeeper. */
 describe('conformance to go-nerve: znodes', function () {
   this.timeout(60_000)
@@ -21,7 +24,6 @@ describe('conformance to go-nerve: znodes', function () {
     patient = await startInstance('patient')
     port = site.instance.port
     const closed = await freePort()
-    const health = { checks: [{ type: 'http', path: '/health', rise: 1, fall: 1, checkIntervalInMilli: 20 }] }
     const exposing = (name: string) => ({
       reporters: [site.registry(`/services/${name}`, { exposeOnUnavailable: true })],
     })
@@ -29,7 +31,7 @@ describe('conformance to go-nerve: znodes', function () {
       { port, ...quick, reporters: [site.registry('/services/bare')] },
       site.service('full', {
         ...{ reporterServiceName: 'full-n1', weight: 100, haproxyServerOptions: 'check inter 2s' },
-        labels: { zone: 'par', host: 'srv1', '10': 'x' },
+        labels: { zone: 'par', host: 'srv1', '10': 'x', version: 2, canary: true },
       }),
       site.service('escapes', { haproxyServerOptions: '<a> & "b" \\ \u2028', labels: { '<k>': '&' } }),
       site.service('named', {
@@ -65,10 +67,10 @@ describe('conformance to go-nerve: znodes', function () {
       const { text } = await whole('/services/bare')
       assert.equal(text, `{"available":true,"host":"127.0.0.1","port":${port},"name":"127.0.0.1:${port}","weight":255}`)
     })
-    it('has haproxy_server_options before the weight, and labels last, sorted by name', async () => {
+    it('has haproxy_server_options before the weight, and labels last: text, sorted by name', async () => {
       const { text } = await whole('/services/full', 100)
       const start = `{"available":true,"host":"127.0.0.1","port":${port},"name":"full-n1"`
-      const end = `"weight":100,"labels":{"10":"x","host":"srv1","zone":"par"}}`
+      const end = `"weight":100,"labels":{"10":"x","canary":"true","host":"srv1","version":"2","zone":"par"}}`
       assert.equal(text, `${start},"haproxy_server_options":"check inter 2s",${end}`)
     })
     it('has <, >, & and U+2028 as Go writes them', async () => {
@@ -196,6 +198,19 @@ describe('conformance to go-nerve: znodes', function () {
       const first = await requests()
       await eventually(async () => assert.ok((await requests()) > first + 10, 'it asks'), 10_000)
       await looking.close()
+    })
+    it('a service that goes down while ZooKeeper does not answer loses its znode, where theirs may keep it', async () => {
+      const registry = site.registry('/services/stale', { connectionTimeoutInMilli: 30_000 })
+      const ill = site.service('stale', { port: patient.port, ...health, reporters: [registry] })
+      const cut = await site.nerve([ill])
+      await whole('/services/stale')
+      site.zookeeper.freeze()
+      patient.healthy = false
+      await eventually(async () => assert.equal((await callApi(cut, 'GET', '/services/stale/status')).status, 503))
+      site.zookeeper.thaw()
+      await gone('/services/stale')
+      patient.healthy = true
+      await cut.close()
     })
     it('a lost session costs the znode no longer than the next session takes, where theirs took up to five minutes', async () => {
       const before = await whole('/services/full', 100)
