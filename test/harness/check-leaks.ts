@@ -7,6 +7,8 @@ import { type Downstream, halfClosedAfter, resetAtOnce, silentAfter, startRelay 
 
 /** Of the runs on a server that says nothing. */
 const SILENCE_MS = 10
+/** Of all others. Longer than is waited for in the end, so that a timer that stays is seen. */
+const LONG_MS = 60_000
 /** As many services have a check of the same server. */
 const AT_ONCE = 5
 const SETTLED_WITHIN_MS = 20_000
@@ -83,7 +85,7 @@ async function prepareVariants(subject: Subject, relays: Closable[]): Promise<re
   const { type, port, options, words, wrongPassword, certificates } = subject
   /** Who waits for nothing passes wherever it can connect. */
   const passes = words.silence === undefined
-  const prepare = async (name: string, aim: Aim, expected: Pick<Variant, 'passes'>, timeoutMs = 5000) => ({
+  const prepare = async (name: string, aim: Aim, expected: Pick<Variant, 'passes'>, timeoutMs = LONG_MS) => ({
     name,
     check: await prepareCheck(type, { target: { host: '127.0.0.1', port: aim.port }, timeoutMs }, aim.options),
     ...expected,
