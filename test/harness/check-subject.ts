@@ -82,9 +82,13 @@ export function refusals(
   }
 }
 
+/** The signatures in a TLS handshake are not always of the same length. */
+export const TLS_VARIATION_BYTES = 8
+
 /** Of who talks TLS from the first byte. */
 export const tlsWords: Words = {
   silence: 'TLS with W',
   drip: 'TLS with W',
   hangUp: 'TLS with W failed: the server closed the connection',
+  farewellBytes: TLS_VARIATION_BYTES,
 }

@@ -1,5 +1,5 @@
 import * as types from '../../src/nerve/checks/index.ts'
-import { refusals, type Subject, tlsWords, type Words, type Workshop } from './check-subject.ts'
+import { refusals, type Subject, TLS_VARIATION_BYTES, tlsWords, type Words, type Workshop } from './check-subject.ts'
 import { MARIADB_PASSWORD, MARIADB_USER, startMariadb } from './mariadb-server.ts'
 import { POSTGRES_PASSWORD, POSTGRES_USER, startPostgres } from './postgres-server.ts'
 import { startRabbitmq } from './rabbitmq-server.ts'
@@ -40,6 +40,7 @@ async function startMariadbSubjects({ certificates, expired, keep }: Workshop): 
       ...common,
       name: 'mysql over TLS',
       type: types.mysql,
+      words: { ...words, farewellBytes: TLS_VARIATION_BYTES },
       options: { ...login, ssl: true, ssl_ca_file: certificates.ca },
       certificates: refusals(certificates, { good: server.port, expired: old.port }, login),
     },
@@ -116,7 +117,12 @@ async function startRabbitmqSubjects({ certificates, expired, keep }: Workshop):
       type: types.amqp,
       port: server.tlsPort,
       options: { ssl: true, ssl_ca_file: certificates.ca },
-      words: { ...tlsWords, silence: 'login over TLS at W', drip: 'login over TLS at W', farewellBytes: 58 },
+      words: {
+        ...tlsWords,
+        silence: 'login over TLS at W',
+        drip: 'login over TLS at W',
+        farewellBytes: 58 + TLS_VARIATION_BYTES,
+      },
       wrongPassword: { port: server.tlsPort, options: { ...wrong, ssl: true }, reason },
       certificates: refusals(certificates, { good: server.tlsPort, expired: old.port }),
       connections,

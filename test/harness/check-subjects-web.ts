@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as types from '../../src/nerve/checks/index.ts'
 import type { Options } from './check.ts'
-import { refusals, type Subject, tlsWords, type Workshop } from './check-subject.ts'
+import { refusals, type Subject, TLS_VARIATION_BYTES, tlsWords, type Workshop } from './check-subject.ts'
 import { startGrpcServer } from './grpc-server.ts'
 import { startHttpProxy } from './http-proxy.ts'
 import { answer, startHttpServer } from './http-server.ts'
@@ -12,7 +12,7 @@ import { guarded, ready } from './kubernetes-api.ts'
 const CLOSED = 'W closed the connection without an answer'
 
 /** What ends a TLS connection politely. */
-const TLS_ALERT_BYTES = 24
+const TLS_ALERT_BYTES = 24 + TLS_VARIATION_BYTES
 
 /** http, https, a proxy, gRPC and the API of Kubernetes. */
 export async function startWebSubjects(workshop: Workshop): Promise<readonly Subject[]> {

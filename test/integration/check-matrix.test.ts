@@ -157,12 +157,19 @@ describe('every check', function () {
       }))
 
     it('and does not wait for name servers that are silent', async () => {
-      pretend(() => {})
+      const questions: (() => void)[] = []
+      const silence = Object.assign(new Error('no answer'), { code: 'EAI_AGAIN' })
+      pretend((_host, _options, callback) => questions.push(() => callback(silence, '')))
       const target = { host: 'db.test', port: 1 }
-      await row(async (subject) => {
-        const missing = of(target, subject.words.noConnection ?? 'connection to W')
-        return [await timely(await impatient(subject, target)), `no ${missing} within ${TIMEOUT_MS} ms`]
-      }, looksUp)
+      try {
+        await row(async (subject) => {
+          const missing = of(target, subject.words.noConnection ?? 'connection to W')
+          return [await timely(await impatient(subject, target)), `no ${missing} within ${TIMEOUT_MS} ms`]
+        }, looksUp)
+      } finally {
+        for (const giveUp of questions) giveUp()
+      }
+      assert.equal(questions.length, 1, 'every check asks the same')
     })
   })
 

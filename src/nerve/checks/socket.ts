@@ -1,9 +1,9 @@
-import { lookup } from 'node:dns'
 import { once } from 'node:events'
-import { connect, isIP, isIPv6, type LookupFunction, type Socket } from 'node:net'
+import { connect, isIP, isIPv6, type Socket } from 'node:net'
 import { type ConnectionOptions, type TLSSocket, connect as tlsConnect } from 'node:tls'
 import type { CheckContext, Target } from './check.ts'
 import { explain } from './failure.ts'
+import { lookupName } from './name-lookup.ts'
 import { prepareTls, type TlsOptions } from './tls-options.ts'
 
 /**
@@ -34,7 +34,7 @@ export function createConnector({ target, unixSocket, timeoutMs }: ConnectorOpti
       ? {
           ...target,
           noDelay: true,
-          lookup: createSharedLookup(lookup),
+          lookup: lookupName,
           autoSelectFamily: true,
           autoSelectFamilyAttemptTimeout: Math.max(10, Math.round(timeoutMs / 2)),
         }
@@ -154,27 +154,5 @@ async function established<S extends Socket>(
     socket.destroy()
     signal.throwIfAborted()
     throw new Error(sentence(cause), { cause })
-  }
-}
-
-/**
- * A `lookup` that asks the resolver once for callers that come while the same question is open. The resolver's calls
- * cannot be cancelled and share four threads with all file access: without this a dead name server fills them.
- */
-export function createSharedLookup(resolve: LookupFunction): LookupFunction {
-  const open = new Map<string, Parameters<LookupFunction>[2][]>()
-  return (hostname, options, callback) => {
-    const question = JSON.stringify([hostname, options])
-    const waiting = open.get(question)
-    if (waiting !== undefined) {
-      waiting.push(callback)
-      return
-    }
-    const callbacks = [callback]
-    open.set(question, callbacks)
-    resolve(hostname, options, (...answer) => {
-      open.delete(question)
-      for (const each of callbacks) each(...answer)
-    })
   }
 }

@@ -1,28 +1,5 @@
 import assert from 'node:assert/strict'
-import type { LookupFunction } from 'node:net'
-import { createSharedLookup, formatAddress, tlsReason } from '../../../../src/nerve/checks/socket.ts'
-
-describe('createSharedLookup()', () => {
-  it('asks once for all who wait for the same answer, and again afterwards', () => {
-    const asked: string[] = []
-    const answers: (() => void)[] = []
-    const resolve: LookupFunction = (hostname, _options, callback) => {
-      asked.push(hostname)
-      answers.push(() => callback(null, `address of ${hostname}`, 4))
-    }
-    const lookup = createSharedLookup(resolve)
-    const found: unknown[] = []
-    const look = (hostname: string) => lookup(hostname, { all: false }, (_error, address) => found.push(address))
-    look('db')
-    look('db')
-    look('cache')
-    assert.deepEqual(asked, ['db', 'cache'])
-    answers[0]?.()
-    assert.deepEqual(found, ['address of db', 'address of db'])
-    look('db')
-    assert.deepEqual(asked, ['db', 'cache', 'db'])
-  })
-})
+import { formatAddress, tlsReason } from '../../../../src/nerve/checks/socket.ts'
 
 describe('formatAddress()', () => {
   it('puts IPv6 addresses in brackets', () => {
