@@ -1,6 +1,6 @@
 import { type Clock, pause } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
-import type { Logger } from '../core/log.ts'
+import type { LogFields, Logger } from '../core/log.ts'
 import type { Metrics } from '../core/metrics.ts'
 import type { Task } from '../core/tasks.ts'
 import type { Availability } from './availability.ts'
@@ -13,6 +13,7 @@ import {
   type ManualEntry,
   type ManualService,
   nextExpiry,
+  servicesOf,
   splitExpired,
   withEnabled,
   withEntry,
@@ -118,23 +119,21 @@ export class ManualControl {
         ? withEnabled(this.#entries, { ...entry, says }, services)
         : withEntry(this.#entries, entry, services)
     this.#damage = undefined
-    return this.#change(entries, fieldsOf(entry))
+    return this.#change(entries, servicesOf(target, services), fieldsOf(entry))
   }
 
   /** Takes back what was said of a target, of one aspect or both. What is said of a broader one holds then. */
   forget(target: string, aspect: keyof Applied | undefined, by: string | undefined): Promise<void> {
-    const entries = withoutTarget(this.#entries, target, aspect, this.#options.services())
+    const services = this.#options.services()
+    const entries = withoutTarget(this.#entries, target, aspect, services)
     this.#damage = undefined
-    return this.#change(entries, { target, says: 'nothing', by })
+    return this.#change(entries, servicesOf(target, services), { target, says: 'nothing', by })
   }
 
   /** Takes over what hacheck's spool says now. */
   followSpool(spool: ManualEntries): void {
-    this.#follow(
-      { entries: this.#entries, spool },
-      { target: 'hacheck_spool', says: 'something else', by: HACHECK },
-      EVER,
-    )
+    const line = { target: 'hacheck_spool', says: 'something else', by: HACHECK }
+    this.#follow({ entries: this.#entries, spool }, this.#options.services(), line)
   }
 
   /** Keeps it in another directory from now on; undefined: in memory. */
@@ -168,31 +167,23 @@ export class ManualControl {
     const { standing, expired } = splitExpired(this.#entries, this.#options.clock.wallTime())
     const [first] = expired
     if (first !== undefined) {
-      const fields = {
-        ...fieldsOf(first),
-        says: 'nothing',
-        reason: `expired: ${wordsOf(first.says)} ${first.reason}`.trim(),
-      }
-      await this.#change(standing, fields, EVER)
+      const reason = `expired: ${wordsOf(first.says)} ${first.reason}`.trim()
+      await this.#change(standing, this.#options.services(), { ...fieldsOf(first), says: 'nothing', reason })
     } else if (this.#unsaved !== undefined) await this.#save()
   }
 
-  async #change(
-    entries: ManualEntries,
-    fields: Readonly<Record<string, unknown>>,
-    at = this.#options.clock.wallTime(),
-  ): Promise<void> {
-    this.#follow({ entries, spool: this.#spool }, fields, at)
+  async #change(entries: ManualEntries, meant: readonly ControlledService[], line: LogFields): Promise<void> {
+    this.#follow({ entries, spool: this.#spool }, meant, line)
     this.#wake.abort()
     await this.#save()
   }
 
-  /** Makes `words` what holds, and tells the services and the log. `at`: a time at which what was said before still held. */
-  #follow(words: Words, { says, ...more }: Readonly<Record<string, unknown>>, at: number): void {
-    const { clock, log, services } = this.#options
+  /** Makes `words` what holds, and tells the services that are meant, and the log. */
+  #follow(words: Words, meant: readonly ControlledService[], { says, ...line }: LogFields): void {
+    const { clock, log } = this.#options
     const now = clock.wallTime()
-    const changed = services().flatMap((service) => {
-      const [before, after] = [standing(service, this.#words, at), standing(service, words, now)]
+    const changed = meant.flatMap((service) => {
+      const [before, after] = [standing(service, this.#words, EVER), standing(service, words, now)]
       if (before.availability === after.availability && before.weight === after.weight) return []
       const { reason } = after.availability ?? {}
       return [{ service, from: describe(before), to: describe(after), reason }]
@@ -201,8 +192,8 @@ export class ManualControl {
     this.#spool = words.spool
     const told = changed.filter(({ from, to }) => from !== to)
     for (const { service, from, to, reason } of told)
-      log.info('changed by hand', { service: service.name, from, to, reason, ...more })
-    if (told.length === 0) log.info('said by hand, which changes no service now', { says, ...more })
+      log.info('changed by hand', { service: service.name, from, to, reason, ...line })
+    if (told.length === 0) log.info('said by hand, which changes no service now', { says, ...line })
     for (const { service } of changed) service.availability.refresh()
   }
 
@@ -235,7 +226,7 @@ export class ManualControl {
   }
 }
 
-/** Before anything expired. */
+/** A time before anything expired: what was said held until now. */
 const EVER = Number.NEGATIVE_INFINITY
 
 interface Words {

@@ -39,12 +39,12 @@ const fileContent = z.strictObject({ format: z.literal(FORMAT), entries: z.array
 
 /**
  * Keeps manual state in `manual.json` of a directory. The file is replaced atomically and is on the disk when `save`
- * resolves. One that is damaged is put aside, and whatever can still be read of it counts.
+ * resolves; a list that is there already is not written again. One that is damaged is put aside, and whatever can still be read of it counts.
  */
 export class ManualFile {
   readonly path: string
   readonly #directory: string
-  #written: string | undefined
+  #written: ManualEntries | undefined
 
   constructor(directory: string) {
     this.#directory = directory
@@ -67,20 +67,19 @@ export class ManualFile {
 
   /** @throws what the file system says. */
   async save(entries: ManualEntries): Promise<void> {
-    const text = encodeManual(entries)
-    if (text === this.#written) return
+    if (entries === this.#written) return
     this.#written = undefined
     await mkdir(this.#directory, { recursive: true })
     const candidate = `${this.path}.tmp`
     try {
-      await writeSynced(candidate, text)
+      await writeSynced(candidate, encodeManual(entries))
       await rename(candidate, this.path)
     } catch (error) {
       await rm(candidate, { force: true })
       throw error
     }
     await syncDirectory(this.#directory)
-    this.#written = text
+    this.#written = entries
   }
 
   async #putAside(what: string, entries: ManualEntries, now: number): Promise<string> {

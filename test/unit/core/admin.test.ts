@@ -23,7 +23,7 @@ describe('createAdminTask()', () => {
     routes: () => [
       {
         ...{ path: '/things/:thing', methods: ['PUT'] as const, changes: true },
-        answer: ({ parameters, query }) => json(202, [parameters['thing'], query.get('how')]),
+        answer: ({ parameters, query, body }) => json(202, [parameters['thing'], query.get('how'), body]),
       },
     ],
     page: () => ({
@@ -51,14 +51,20 @@ describe('createAdminTask()', () => {
   }
 
   it('answers the routes of the daemon', async () => {
-    assert.deepEqual(await get('/things/a%20b?how=fast', { method: 'PUT' }), {
+    assert.deepEqual(await get('/things/a%20b?how=fast', { method: 'PUT', body: '{"a": "ü"}' }), {
       status: 202,
       type: 'application/json',
-      body: '["a b","fast"]\n',
+      body: '["a b","fast","{\\"a\\": \\"ü\\"}"]\n',
     })
     assert.equal((await get('/things/a')).status, 405)
     assert.equal((await get('/things/a', { method: 'PUT', headers: { origin: 'http://evil.example' } })).status, 403)
     assert.match((await get('/nothing')).body, /\/things\/:thing/)
+  })
+
+  it('takes a body of 64 kB and no more', async () => {
+    const put = (length: number) => get('/things/a', { method: 'PUT', body: 'x'.repeat(length) })
+    assert.equal((await put(64 * 1024)).status, 202)
+    assert.equal((await put(64 * 1024 + 1)).status, 413)
   })
 
   it('answers /livez', async () => assert.equal((await get('/livez')).status, 200))

@@ -128,8 +128,8 @@ describe('manualRoutes()', () => {
   })
 
   it('DELETE takes everything back', async () => {
-    const { status } = await ask('DELETE', '/manual/web?by=bob')
-    assert.deepEqual([status, said], [200, ['forget web undefined bob']])
+    const { status, changes } = await ask('DELETE', '/manual/web?by=bob')
+    assert.deepEqual([status, said, changes], [200, ['forget web undefined bob'], true])
   })
 
   it('an unknown service is 404 with the nearest and the known names; one that is remembered is not', async () => {

@@ -39,7 +39,7 @@ describe('ManualFile', () => {
   it('what has not changed is not written again', async () => {
     await file.save(entries)
     const { ino } = await stat(file.path)
-    await file.save([...entries])
+    await file.save(entries)
     assert.equal((await stat(file.path)).ino, ino)
     await file.save([])
     assert.notEqual((await stat(file.path)).ino, ino)
