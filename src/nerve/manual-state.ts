@@ -119,8 +119,8 @@ export function withEnabled(
 ): ManualEntries {
   const excepted = withoutIdle([...withoutTarget(entries, entry.target, 'availability', services), entry])
   const followers = services.filter(({ excludeFromGlobalDisable }) => !excludeFromGlobalDisable)
-  const isExcepted = (service: ManualService) =>
-    excepted.some(({ target, says }) => says.kind === 'enabled' && targetsOf(service).includes(target))
+  const exceptions = targetsWith(excepted, 'enabled')
+  const isExcepted = (service: ManualService) => targetsOf(service).some((target) => exceptions.has(target))
   if (followers.length === 0 || !followers.every(isExcepted)) return excepted
   return withoutIdle(excepted.filter((other) => other.target !== ALL || aspectOf(other) !== 'availability'))
 }
@@ -182,16 +182,18 @@ function contradicts({ target, says }: ManualEntry, services: readonly ManualSer
 
 /** An exception from nothing says nothing. */
 function withoutIdle(entries: ManualEntries): ManualEntries {
-  const isBroader = (other: ManualEntry, { target }: ManualEntry) =>
-    target !== ALL && (other.target === ALL || target.startsWith(`${other.target}:`))
+  const ruled = targetsWith(entries, 'disabled', 'forced')
   return entries.filter(
-    (entry) =>
-      entry.says.kind !== 'enabled' ||
-      entries.some(
-        (other) =>
-          (other.says.kind === 'disabled' || other.says.kind === 'forced') &&
-          other.target !== entry.target &&
-          isBroader(other, entry),
-      ),
+    ({ says, target }) => says.kind !== 'enabled' || broaderThan(target).some((one) => ruled.has(one)),
   )
+}
+
+const targetsWith = (entries: ManualEntries, ...kinds: readonly ManualWord['kind'][]): ReadonlySet<string> =>
+  new Set(entries.filter(({ says }) => kinds.includes(says.kind)).map(({ target }) => target))
+
+/** The targets that may mean more than this one: `all`, and what stands before a colon. */
+function broaderThan(target: string): readonly string[] {
+  if (target === ALL) return []
+  const starts = [...target.matchAll(/:/g)].map(({ index }) => target.slice(0, index))
+  return [...starts, ALL]
 }
