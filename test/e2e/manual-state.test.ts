@@ -280,6 +280,9 @@ describe('manual state of nerve', function () {
     assert.equal(enabled.status, 200)
     await registered('web')
     assert.match(await readFile(manualFile(), 'utf8'), /"entries": \[\]/)
+    const waited = await smartstack('disable', 'web', '--wait')
+    assert.equal((await ask('GET', '/web')).answer.done, true, '--wait waits for the clients, too')
+    assert.match(waited.flat, /web drains, .*Done: web is out of every registry, and drained\. $/)
   })
 
   it('enable of a service that is up never restarts its warm-up', async () => {

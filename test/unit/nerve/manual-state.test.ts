@@ -126,9 +126,14 @@ describe('withEntry() and withEnabled()', () => {
       left: ['web disabled'],
     },
     {
-      name: 'disable all takes down what was forced or excepted',
-      commands: ['web forced', 'db disabled', 'all disabled', 'web enabled', 'all disabled'],
+      name: 'disable all takes down what was forced, and leaves what was disabled by itself',
+      commands: ['web forced', 'db disabled', 'all disabled'],
       left: ['db disabled', 'all disabled'],
+    },
+    {
+      name: 'disable all takes down what was excepted',
+      commands: ['web disabled', 'web:80 enabled', 'all disabled', 'db enabled', 'all disabled'],
+      left: ['web disabled', 'all disabled'],
     },
     {
       name: 'disable all leaves a forced service that keeps out of it',
