@@ -111,7 +111,7 @@ const wordsOf = ({ says, weight }: ManualEntryAnswer) => (says === 'weight' ? `w
 
 /** `2030-01-01T00:30:00Z, in 29m`; a time without end says so. */
 function untilOf({ expires_at: expiresAt }: ManualEntryAnswer, now: number | undefined): string {
-  if (expiresAt === undefined || expiresAt === null) return 'taken back'
+  if (expiresAt === undefined || expiresAt === null) return 'further notice'
   return now === undefined ? secondsOf(expiresAt) : `${secondsOf(expiresAt)}, in ${spanOf(Date.parse(expiresAt) - now)}`
 }
 

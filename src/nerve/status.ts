@@ -97,7 +97,7 @@ function manualTable({ entries, kept }: ManualStatus, services: NerveStatus['ser
     rows: entries.map(({ target, says, weight, reason, by, since, expires_at }) => [
       target,
       says === 'weight' ? `weight ${weight}` : says,
-      expires_at ?? 'taken back',
+      expires_at ?? 'further notice',
       by ?? '',
       since,
       reachOf(target, services),

@@ -148,25 +148,27 @@ function commandOf(action: Action, args: Arguments, { clock }: CliContext): obje
   const state = ACTIONS[action]
   const reason = args.value('reason')
   const expiry = expiryOf(args, clock.wallTime())
-  if (action === 'forget' && (reason ?? expiry) !== undefined) throw new Misuse('forget takes no reason and no time')
-  if (action === 'enable' && expiry !== undefined) throw new Misuse('enable takes no time: disable or force may')
+  const expires = Object.keys(expiry).length > 0
+  if (action === 'forget' && (reason !== undefined || expires)) throw new Misuse('forget takes no reason and no time')
+  if (action === 'enable' && expires) throw new Misuse('enable takes no time: disable or force may')
   return {
     ...(state === undefined ? {} : { state }),
     ...(reason === undefined ? {} : { reason }),
-    ...(expiry === undefined ? {} : { expires_at: expiry }),
+    ...expiry,
   }
 }
 
-function expiryOf(args: Arguments, now: number): string | undefined {
+/** A span of time is left to the clock of nerve, which may be elsewhere. */
+function expiryOf(args: Arguments, now: number): { readonly expires_in?: number; readonly expires_at?: string } {
   if (args.has('for') && args.has('until')) throw new Misuse('give --for or --until, not both')
   const ms = duration(args, 'for')
-  if (ms !== undefined) return new Date(now + ms).toISOString()
+  if (ms !== undefined) return { expires_in: ms / 1000 }
   const until = args.value('until')
-  if (until === undefined) return undefined
+  if (until === undefined) return {}
   const at = /^\d{4}-\d\d-\d\d/.test(until) ? Date.parse(until) : Number.NaN
   if (Number.isNaN(at)) throw new Misuse(`--until needs a time like 2030-01-31T18:00, not "${until}"`)
   if (at <= now) throw new Misuse(`--until ${until} has passed`)
-  return new Date(at).toISOString()
+  return { expires_at: new Date(at).toISOString() }
 }
 
 /** @throws Misuse unless it is a duration longer than 0. A number alone is seconds. */

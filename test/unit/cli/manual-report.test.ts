@@ -45,7 +45,7 @@ describe('formatOverview()', () => {
     assert.deepEqual(formatOverview(overview, NOW, options), [
       '  TARGET  SAYS      SINCE                 UNTIL                         BY     REASON',
       '  web     disabled  2029-12-31T23:59:00Z  2030-01-01T00:29:00Z, in 29m  alice  deploy 42',
-      '  all     weight 9  2029-12-31T23:59:00Z  taken back',
+      '  all     weight 9  2029-12-31T23:59:00Z  further notice',
     ])
   })
 

@@ -124,7 +124,7 @@ describe('reportNerve()', () => {
       '  Said by hand, forgotten at a restart',
       '  TARGET  SAYS      SINCE                 UNTIL                 BY     REASON',
       '  db      disabled  2030-01-01T00:00:00Z  2030-01-02T00:00:00Z  alice  disk',
-      '  gone    weight 3  2030-01-01T00:00:00Z  taken back',
+      '  gone    weight 3  2030-01-01T00:00:00Z  further notice',
     ])
     assert.deepEqual(problems, ['manual state: cannot write /s/manual.json'])
   })
