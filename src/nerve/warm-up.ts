@@ -59,8 +59,9 @@ export function weightAt(state: WarmUpState, weight: number): number {
   }
 }
 
-/** `weight` at a step of the warm-up: rounded up, and at least 1. */
+/** `weight` at a step of the warm-up: rounded up, and at least 1, unless it is 0: that is for a service without traffic. */
 export function shareOf(step: number, weight: number): number {
+  if (weight === 0) return 0
   const share = SHARES[Math.min(step, LAST_STEP)] ?? 0
   return Math.max(1, Math.ceil((share * weight) / WHOLE))
 }

@@ -38,6 +38,12 @@ describe('stepWarmUp()', () => {
     assert.deepEqual(afterIntervals(23), { phase: 'warming', step: 23 })
     assert.deepEqual(afterIntervals(24), { phase: 'warm' })
   })
+  it('gives a service of weight 0 no traffic at any step', () => {
+    assert.deepEqual(
+      [0, 1, 12, 23].map((steps) => weightAt(afterIntervals(steps), 0)),
+      [0, 0, 0, 0],
+    )
+  })
   it('stands still while no registry takes the weight', () => {
     assert.deepEqual(stepWarmUp({ phase: 'warming', step: 3 }, { kind: 'interval', accepted: false }), {
       phase: 'warming',
