@@ -13,8 +13,8 @@ interface Streak {
 }
 
 const streaks: readonly Streak[] = [
-  { name: 'the first success decides, whatever rise is', rise: 3, fall: 3, results: '++', verdicts: 'uu' },
-  { name: 'the first failure decides, whatever fall is', rise: 3, fall: 3, results: '--', verdicts: 'dd' },
+  { name: 'the first success decides, whatever rise is', rise: 3, fall: 3, results: '+--', verdicts: 'uuu' },
+  { name: 'the first failure decides, whatever fall is', rise: 3, fall: 3, results: '-++', verdicts: 'ddd' },
   { name: 'rise and fall are 1 unless given', results: '+-+-', verdicts: 'udud' },
   { name: 'fall: so many failures in a row bring it down', rise: 1, fall: 3, results: '+---', verdicts: 'uuud' },
   { name: 'rise: so many successes in a row bring it up', rise: 3, fall: 1, results: '-+++', verdicts: 'dddu' },

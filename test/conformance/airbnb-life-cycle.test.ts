@@ -89,7 +89,7 @@ describe("Airbnb's nerve: the life of the daemon", function () {
 
   it('a second signal ends at once, with 1 (deviation: the first one does there)', async () => {
     const nerve = await nerveWith({ twice: registry.service('twice') }, {}, { drain: '1h' })
-    await registry.one('twice')
+    await eventually(async () => assert.equal(await nerve.metric('nerve_service_registered'), 1))
     nerve.kill('SIGTERM')
     await registry.none('twice')
     assert.equal(nerve.exited, false, 'it drains')
