@@ -171,6 +171,30 @@ describe('ManualControl', () => {
     assert.deepEqual(stateOf('web'), ['disabled', undefined])
   })
 
+  it("what hacheck's spool says wins, is shown, and is not kept as our own", async () => {
+    await control.say({ target: 'web', says: { kind: 'forced' }, reason: '' })
+    const entry = { target: 'all', says: { kind: 'disabled' as const }, reason: 'deploy', by: 'hacheck', since: 0 }
+    refreshed.length = 0
+    control.followSpool([entry])
+    assert.deepEqual([stateOf('web')[0], stateOf('db')[0], refreshed], ['disabled', 'disabled', ['web', 'db']])
+    assert.deepEqual(said('changed by hand').at(-1), {
+      ...{ service: 'db', from: 'enabled', to: 'disabled' },
+      ...{ reason: 'deploy', target: 'hacheck_spool', by: 'hacheck' },
+    })
+    await control.say({ target: 'db', says: { kind: 'enabled' }, reason: '' })
+    assert.equal(stateOf('db')[0], 'disabled')
+    assert.deepEqual(
+      control.status.entries.map(({ target, by }) => [target, by]),
+      [
+        ['web', undefined],
+        ['all', 'hacheck'],
+      ],
+    )
+    assert.doesNotMatch(await readFile(join(directory, 'manual.json'), 'utf8'), /hacheck/)
+    control.followSpool([])
+    assert.deepEqual([stateOf('web')[0], stateOf('db')[0]], ['forced', 'enabled'])
+  })
+
   it('without a directory it works, forgets at a restart, and says so', async () => {
     await end()
     await start(false)
