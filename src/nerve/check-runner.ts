@@ -1,6 +1,6 @@
 import { type Clock, pause } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
-import type { Metrics } from '../core/metrics.ts'
+import { type Metrics, startCounter } from '../core/metrics.ts'
 import type { Task } from '../core/tasks.ts'
 import type { Check } from './checks/check.ts'
 import { DeadlineMissed, within } from './checks/deadline.ts'
@@ -133,11 +133,7 @@ function createRunMetrics({ metrics, service, name, type }: CheckRunnerOptions) 
     'Runs of a check by result; late: not counted as a verdict, because nerve itself was too slow to see an answer.',
     ['service', 'check', 'result'],
   )
-  const started = (result: 'pass' | 'fail' | 'late') => {
-    const child = runs.labels({ service, check: name, result })
-    child.inc(0)
-    return child
-  }
+  const started = (result: 'pass' | 'fail' | 'late') => startCounter(runs, { service, check: name, result })
   const duration = metrics.histogram(
     'nerve_check_duration_seconds',
     'How long runs of checks took.',

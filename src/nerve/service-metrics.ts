@@ -1,4 +1,4 @@
-import type { Metrics } from '../core/metrics.ts'
+import { type Metrics, startCounter } from '../core/metrics.ts'
 
 /** The metrics of one service, all of them there from the start. */
 export interface ServiceMetrics {
@@ -30,22 +30,20 @@ export function createServiceMetrics(metrics: Metrics, service: string): Service
   const disabled = metrics.gauge('nerve_service_disabled', 'Whether somebody has disabled the service.', ['service'])
   const forced = metrics.gauge('nerve_service_forced', 'Whether somebody has forced the service up.', ['service'])
   for (const gauge of [up, registered, disabled, forced]) gauge.set({ service }, 0)
-  const zero = (counter: typeof transitions | typeof reports | typeof throttled, labels: Record<string, string>) => {
-    const child = (counter as typeof transitions).labels(labels)
-    child.inc(0)
-    return { inc: () => child.inc() }
-  }
   return {
     up: { set: (value) => up.set({ service }, value) },
     registered: { set: (value) => registered.set({ service }, value) },
-    transitions: { up: zero(transitions, { service, to: 'up' }), down: zero(transitions, { service, to: 'down' }) },
+    transitions: {
+      up: startCounter(transitions, { service, to: 'up' }),
+      down: startCounter(transitions, { service, to: 'down' }),
+    },
     reports: {
-      success: zero(reports, { service, result: 'success' }),
-      failure: zero(reports, { service, result: 'failure' }),
+      success: startCounter(reports, { service, result: 'success' }),
+      failure: startCounter(reports, { service, result: 'failure' }),
     },
     throttled: {
-      enforced: zero(throttled, { service, mode: 'enforced' }),
-      shadow: zero(throttled, { service, mode: 'shadow' }),
+      enforced: startCounter(throttled, { service, mode: 'enforced' }),
+      shadow: startCounter(throttled, { service, mode: 'shadow' }),
     },
     manual(kind) {
       disabled.set({ service }, kind === 'disabled' ? 1 : 0)

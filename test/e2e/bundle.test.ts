@@ -79,7 +79,7 @@ describe('dist/', () => {
   it('a library in a chunk of its own has the names that the sources import', async () => {
     const chunks = await readdir(join(dist, 'chunks'))
     for (const [library, name] of [
-      ['undici', 'Client'],
+      ['client', 'default'], // of undici
       ['mysql2', 'createConnection'],
       ['ioredis', 'Redis'],
     ] as const) {

@@ -40,6 +40,7 @@ export const pureFiles: readonly string[] = [
   'src/nerve/manual-state.ts',
   'src/nerve/rate-limit.ts',
   'src/nerve/service.ts',
+  'src/nerve/start-gate.ts',
   'src/nerve/statsd-names.ts',
   'src/nerve/status.ts',
   'src/nerve/warm-up.ts',

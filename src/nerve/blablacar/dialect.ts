@@ -12,6 +12,7 @@ import { type ReadOptions, serviceNameOf, translate } from './translate.ts'
 
 /** A top-level key that only our own files have: there, a list of services is a slip. */
 const OUR_KEY = 'instance_id'
+const STARTS_WITH_OUR_KEY = /^(?:---\s|\s|#.*\n)*instance_id[ \t]*:/
 /** What a `datasource` may refer to: BlaBlaCar's nerve took it for variables of the environment, unless it was escaped twice. */
 const DATASOURCE_FIELDS = ['Host', 'Password', 'Port', 'TimeoutInMilli', 'Username', 'Vhost']
 /** Top-level keys that only BlaBlaCar's nerve has. */
@@ -25,6 +26,7 @@ const LIST_OF_SERVICES = /^\s*"?services"?\s*:\s*(?:#.*\s*)*(?:-\s|\[)/im
  * keys beside them tell.
  */
 export function isBlablacar(file: string, text: string, environment: Environment): boolean {
+  if (STARTS_WITH_OUR_KEY.test(text)) return false // a large file of ours need not be parsed to know it
   const { value } = parseTemplatedFile(file, text, lenient(environment))
   if (value === undefined) return LIST_OF_SERVICES.test(text) && !text.includes(OUR_KEY)
   if (!isMap(value) || Object.hasOwn(value, OUR_KEY)) return false
