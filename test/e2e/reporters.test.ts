@@ -63,7 +63,7 @@ describe('nerve with several reporters', function () {
     })
     instance.healthy = false
     await eventually(async () => assert.deepEqual(await znodes(), []), 1_500)
-    await assert.rejects(access(join(nerve.directory, 'run/web.json')))
+    await eventually(() => assert.rejects(access(join(nerve.directory, 'run/web.json'))))
     instance.healthy = true
     await eventually(async () => assert.equal((await znodes()).length, 1), 1_500)
     await etcd.start()

@@ -245,7 +245,7 @@ describe('nerve and an ensemble that loses members', function () {
     await untilRegistered(other(await connectedTo()), nerve)
   })
 
-  it('without a quorum for longer than its session, it is registered once when the quorum is back', async () => {
+  it('a service that fails and recovers while there is no quorum is there once when the quorum is back, never twice', async () => {
     const stays = await connectedTo()
     const others = ensemble.members.filter((member) => member !== stays)
     await untilRegistered(stays, nerve)
