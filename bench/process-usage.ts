@@ -33,7 +33,9 @@ export class MemoryWatch {
   readonly #timer: NodeJS.Timeout
 
   constructor(pid: number) {
-    this.#timer = setInterval(() => this.#samples.push(rssMb(pid)), 1000)
+    this.#timer = setInterval(() => {
+      if (isAlive(pid)) this.#samples.push(rssMb(pid)) // that it died is told by another measure
+    }, 1000)
   }
 
   /** The largest seen, MB. */
@@ -43,11 +45,11 @@ export class MemoryWatch {
 
   /**
    * Ends it. MB between the typical size in the second quarter and in the last: a heap that fills up to its limit for the
-   * first time is no leak.
+   * first time is no leak. NaN, which misses every target, when there were too few looks to tell.
    */
   growth(): number {
     clearInterval(this.#timer)
-    const quarter = this.#samples.length / 4
+    const quarter = Math.floor(this.#samples.length / 4)
     return median(this.#samples.slice(3 * quarter)) - median(this.#samples.slice(quarter, 2 * quarter))
   }
 }

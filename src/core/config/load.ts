@@ -12,9 +12,10 @@ import {
   fingerprintOfNames,
   referencedFiles,
 } from './input-files.ts'
+import { parseConfigText } from './json-source.ts'
 import { withoutOwnKeys } from './own-keys.ts'
 import { type Problem, sortProblems } from './problems.ts'
-import { parseSourceFile, type SourceFile, unreadable } from './source-file.ts'
+import { type SourceFile, unreadable } from './source-file.ts'
 import { combineSources, isMap, problemAt, type ServiceFile, type Sources } from './sources.ts'
 import { validate } from './validate.ts'
 
@@ -99,7 +100,7 @@ export async function readSources(
   file: string,
   environment: Environment,
   extensions: readonly string[],
-  parse: ConfigDialect<unknown, unknown>['parse'] = parseSourceFile,
+  parse: ConfigDialect<unknown, unknown>['parse'] = parseConfigText,
   contents: Map<string, string> = new Map(),
 ): Promise<Sources> {
   const read = (path: string) => readSource(path, environment, parse, contents)

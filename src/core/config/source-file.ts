@@ -178,7 +178,7 @@ class SourceReader {
       Alias: (_, alias) => this.#inspectAlias(alias),
       Pair: (_, pair) => this.#inspectKey(pair),
       Scalar: (place, scalar, ancestors) =>
-        this.#interpolate(scalar, place === 'key', pathOf(ancestors, place), environment),
+        this.#interpolate(scalar, place === 'key', () => pathOf(ancestors, place), environment),
     })
   }
 
@@ -206,18 +206,18 @@ class SourceReader {
     this.problem(offset, [], message)
   }
 
-  #interpolate(scalar: Scalar, isKey: boolean, path: ConfigPath, environment: Environment): void {
+  #interpolate(scalar: Scalar, isKey: boolean, path: () => ConfigPath, environment: Environment): void {
     const { value } = scalar
     if (typeof value !== 'string' || this.#isPlain) return
     const offset = start(scalar) ?? 0
     const unclosed = unclosedExpression(value)
-    if (unclosed !== undefined) this.problem(offset, path, `a ${unclosed} that is not closed on its line`)
+    if (unclosed !== undefined) this.problem(offset, path(), `a ${unclosed} that is not closed on its line`)
     if (!isMasked(value)) return
     let missing = false
     const text = unmask(value, this.#expressions, (expression) => {
       const result = evaluate(expression, environment)
       if (result.ok) return result.value
-      if (!missing) this.problem(offset, path, result.reason)
+      if (!missing) this.problem(offset, path(), result.reason)
       missing = true
       return ''
     })
