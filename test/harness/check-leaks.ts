@@ -71,8 +71,9 @@ export async function runManyTimes(subject: Subject, runs: number, allowedHeapMb
 async function settled(subject: Subject, complaints: () => readonly string[] = () => []): Promise<readonly string[]> {
   let last: readonly string[] = []
   const assertion = async () => {
+    const left = complaints() // before a process is started to ask the server
     const connections = await subject.connections()
-    last = [...complaints(), ...(connections === 0 ? [] : [`${connections} connections in the server`])]
+    last = [...left, ...(connections === 0 ? [] : [`${connections} connections in the server`])]
     assert.deepEqual(last, [])
   }
   return eventually(assertion, SETTLED_WITHIN_MS, 100).then(

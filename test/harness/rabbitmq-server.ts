@@ -93,7 +93,9 @@ export async function startRabbitmq({ certificates }: RabbitmqOptions = {}): Pro
   directories.add(directory)
   const [port = 0, tlsPort = 0, distributionPort] = await freePorts(3)
   const mapperPort = await freePort()
-  const lines = [`listeners.tcp.1 = 127.0.0.1:${port}`, 'log.console = true', 'log.file = false']
+  // Of connections nothing is logged: what a child says is kept, and ten thousand checks would make it megabytes.
+  const logging = ['log.console = true', 'log.file = false', 'log.connection.level = critical']
+  const lines = [`listeners.tcp.1 = 127.0.0.1:${port}`, ...logging]
   if (certificates !== undefined) lines.push(...tlsLines(tlsPort, certificates))
   await writeFile(join(directory, 'rabbitmq.conf'), `${lines.join('\n')}\n`)
   await writeFile(join(directory, 'enabled_plugins'), '[].\n')
