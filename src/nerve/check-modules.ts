@@ -157,14 +157,17 @@ function referenceTo(
   return [{ path, type, module: typeof module === 'string' && module !== '' ? module : undefined }]
 }
 
-/** As Airbnb's nerve, which loads a module only for a type that it does not have. */
+/**
+ * As Airbnb's nerve, which loads a module only for a type that it does not have: a file of its that names the gem anyway
+ * means nothing by it.
+ */
 function ignoredModule(
   { path, check }: WrittenCheck,
   sources: Sources,
   builtIn: Registry<CheckType>,
 ): readonly Problem[] {
   const { type, module } = check
-  if (typeof type !== 'string' || module === undefined || module === null || !builtIn.has(type)) return []
+  if (typeof type !== 'string' || !module || !builtIn.has(type) || module === packageOf(type)) return []
   const message = `ignored: the type ${type} is built in; a type of your own needs another name`
   return [problemAt(sources, [...path, 'module'], message, { severity: 'warning', atKey: true })]
 }

@@ -66,9 +66,21 @@ describe('nerve with warm_up, hooks, drain and initial', function () {
     return seen
   }
 
+  /** A look may come too late for a step on a busy machine, so some may be missing; none may be out of its order. */
+  const assertGrew = (seen: readonly number[], steps: readonly number[]) => {
+    const order = seen.map((weight) => steps.indexOf(weight))
+    assert.ok(!order.includes(-1), `${seen} are not all among ${steps}`)
+    assert.deepEqual(
+      order.toSorted((a, b) => a - b),
+      order,
+      `${seen} did not grow`,
+    )
+    assert.ok(seen.length > steps.length / 2, `only ${seen} of ${steps}`)
+  }
+
   it('warm_up lets the weight in the znode grow, in the payload of Airbnb', async () => {
     await start('warm', { weight: 100, warm_up: { interval: '200ms' } })
-    assert.deepEqual(await weights('warm', 100), [1, 2, 3, 4, 6, 10, 15, 24, 39, 62, 100])
+    assertGrew(await weights('warm', 100), [1, 2, 3, 4, 6, 10, 15, 24, 39, 62, 100])
     assert.equal(await payload('warm'), `{"host":"127.0.0.1","port":${instance.port},"name":"i-1","weight":100}`)
   })
 
@@ -81,7 +93,7 @@ describe('nerve with warm_up, hooks, drain and initial', function () {
     const seen = await weights('shaky', 255)
     const restart = seen.findIndex((weight, index) => weight < (seen[index - 1] ?? 0))
     assert.ok(restart > 0, `the weight never fell: ${seen}`)
-    assert.deepEqual(seen.slice(restart), [1, 2, 3, 4, 6, 9, 15, 23, 38, 61, 98, 158, 255])
+    assertGrew(seen.slice(restart), [1, 2, 3, 4, 6, 9, 15, 23, 38, 61, 98, 158, 255])
     assert.match(nerve?.output ?? '', /"hook":"check-stable".*"msg":"command failed"/)
   })
 
@@ -110,18 +122,16 @@ describe('nerve with warm_up, hooks, drain and initial', function () {
   })
 
   it('drain keeps nerve for its time after the registration is gone; a global disable leaves those that are excluded', async () => {
-    await start('drained', { drain: { min: '1500ms' }, exclude_from_global_disable: true })
+    await start('drained', { drain: { min: '3s' }, exclude_from_global_disable: true })
     await eventually(() => payload('drained'), 10_000)
     await fetch(`${nerve?.adminUrl}/disable`, { method: 'PUT' })
     await payload('drained')
+    const stopping = Date.now()
     const stopped = nerve?.stop()
-    const gone = await eventually(async () => {
-      assert.deepEqual(await znodes.children('/services/drained'), [])
-      return Date.now()
-    }, 1_400)
+    await eventually(async () => assert.deepEqual(await znodes.children('/services/drained'), []), 10_000)
     assert.equal(nerve?.exited, false, 'the znode goes first')
     assert.equal(await stopped, 0)
-    assert.ok(Date.now() - gone >= 1_000, `nerve ended ${Date.now() - gone} ms after the znode was gone`)
+    assert.ok(Date.now() - stopping >= 3_000, `nerve ended after ${Date.now() - stopping} ms`)
   })
 
   it('down_on_shutdown: false leaves the znode to the timeout of the session', async () => {

@@ -100,7 +100,9 @@ describe('loadCheckModules()', () => {
     }))
 
   it("loadCheckModules() ignores module beside a type that is built in, as Airbnb's nerve, with a warning", async () => {
-    const { checks, warnings } = await loadWith({ 'nerve.yaml': nerve('{type: tcp, module: nerve-watcher-tcp}') })
+    const { checks, warnings } = await loadWith({
+      'nerve.yaml': nerve('{type: tcp, module: ./tcp.mjs}', '{type: tcp, module: nerve-watcher-tcp}'),
+    })
     assert.equal(checks[0]?.type, 'tcp')
     assert.deepEqual(warnings, [
       'nerve.yaml:8:21 services.web.checks[0].module: ignored: the type tcp is built in; a type of your own needs another name',
