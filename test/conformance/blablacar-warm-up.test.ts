@@ -15,6 +15,8 @@ const TABLE: Readonly<Record<number, readonly number[]>> = {
   10: [1, 2, 3, 4, 7, 10],
 }
 const STEP_MS = 60
+/** Of the services that show the table: long enough for each step to be seen, whatever else the machine does. */
+const TABLE_STEP_MS = 300
 /** The shortest warm-up that is allowed: 23 intervals. */
 const INTERVALS = 23
 
@@ -36,6 +38,15 @@ describe('conformance to go-nerve: warm-up, enable, force', function () {
     (await site.lines(name)).map((line) => (JSON.parse(line) as { readonly weight: number }).weight)
   const warm = (name: string, weight = 255) =>
     eventually(async () => assert.equal((await weights(name)).at(-1), weight), 15_000)
+  /** Steps that follow each other fast may be reported as one, so some of the table may be missing between its ends. */
+  const isWarmUp = (seen: readonly number[]) => {
+    const table = TABLE[255] ?? []
+    assert.deepEqual([seen[0], seen.at(-1)], [1, 255])
+    assert.deepEqual(
+      seen,
+      table.filter((weight) => seen.includes(weight)),
+    )
+  }
   const put = (path: string) => callApi(nerve, 'PUT', path)
   const flag = (name: string) => join(site.directory, name)
 
@@ -55,7 +66,9 @@ describe('conformance to go-nerve: warm-up, enable, force', function () {
     await writeFile(flag('hold'), '')
     nerve = await site.nerve(
       [
-        ...Object.keys(TABLE).map((weight) => recorded(`w${weight}`, { weight: Number(weight) })),
+        ...Object.keys(TABLE).map((weight) =>
+          recorded(`w${weight}`, { weight: Number(weight), enableWarmupIntervalInMilli: TABLE_STEP_MS }),
+        ),
         { name: 'defaults', port: site.instance.port, reporters: [{ type: 'console' }] },
         recorded('flips', health),
         recorded('twice', { reporters: [nowhere, { type: 'file', path: flag('twice'), append: true }] }),
@@ -91,7 +104,7 @@ describe('conformance to go-nerve: warm-up, enable, force', function () {
         .filter((line) => line.includes('registration changed'))
         .map((line) => Date.parse((JSON.parse(line) as { readonly time: string }).time))
       const [one = 0, two = 0] = times
-      assert.ok(two - one > 7 * STEP_MS, `2 came ${two - one} ms after 1`)
+      assert.ok(two - one > 7 * TABLE_STEP_MS, `2 came ${two - one} ms after 1`)
     })
     it('of a service that goes down are 0 at once, and start from 1 when it is back', async () => {
       await warm('flips')
@@ -99,12 +112,14 @@ describe('conformance to go-nerve: warm-up, enable, force', function () {
       await warm('flips', 0)
       patient.healthy = true
       await warm('flips')
-      const one = TABLE[255] ?? []
-      assert.deepEqual(await weights('flips'), [...one, 0, ...one])
+      const seen = await weights('flips')
+      const down = seen.indexOf(0)
+      isWarmUp(seen.slice(0, down))
+      isWarmUp(seen.slice(down + 1))
     })
     it('grow as soon as one of several reporters takes them', async () => {
       await warm('twice')
-      assert.deepEqual(await weights('twice'), TABLE[255])
+      isWarmUp(await weights('twice'))
     })
     it('are whole after enableWarmupMaxDurationInMilli, even where no registry took them', async () => {
       await eventually(async () => assert.equal((await statusOf(nerve, 'alone')).CurrentWeight, 255), 15_000)
@@ -215,7 +230,9 @@ describe('conformance to go-nerve: warm-up, enable, force', function () {
       }>()
       assert.deepEqual([Status, Available], ['forced', true])
       await warm('ill')
-      assert.deepEqual(await weights('ill'), [0, ...(TABLE[255] ?? [])])
+      const [before, ...after] = await weights('ill')
+      assert.equal(before, 0)
+      isWarmUp(after)
     })
     it('force is ended by enable without it', async () => {
       const { Status } = (await put('/services/ill/enable')).json<{ Status: string }>()
