@@ -158,7 +158,8 @@ Usage: ${name} -c FILE ${instance}[-k] [--lenient]
 ${rows.map(([flag = '', text = '']) => `  ${flag.padEnd(22)} ${text}`).join('\n')}
 
 The variables in brackets stand in for flags that are not given. With DEBUG set, everything is logged.
-Signals: SIGHUP reads the configuration again; SIGQUIT logs the state; SIGTERM and SIGINT stop in order, a second at once.
+Signals: SIGHUP reads the configuration again; SIGQUIT logs the state.
+SIGTERM and SIGINT stop in order, a second one at once.
 Exit status: 0 after an orderly stop, 78 for a configuration that cannot be used, 1 for anything else.
 `
 }
