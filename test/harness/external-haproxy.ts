@@ -29,7 +29,6 @@ export class ExternalSetup {
 old=$(cat ${pidFile} 2>/dev/null)
 replace=
 [ -n "$old" ] && kill -0 $old 2>/dev/null && replace="-sf $old"
-[ -n "$old" ] && echo $old >> ${setup.#allPids}
 STATS=${socket} '${binary.path}' -q -D -p ${pidFile} -f ${setup.configFile} $replace || exit 1`
     })
     await setup.mend(`#!/bin/sh\ndate +%s%3N >> ${setup.#runs}${start.join('')}\n`)
@@ -94,15 +93,16 @@ STATS=${socket} '${binary.path}' -q -D -p ${pidFile} -f ${setup.configFile} $rep
   async kill(index = 0): Promise<void> {
     const pid = await workerPid(this.sockets[index] ?? '')
     process.kill(pid, 'SIGKILL')
-    await eventually(async () => assert.equal(await isRunning(pid, this.directory.path), false))
+    await eventually(async () => assert.ok(!(await processesOf(this.directory.path)).includes(pid), 'it has ended'))
   }
 
-  /** Ends every process that was ever started, frozen ones too, and removes the directory. */
+  /** Ends every process that was started, frozen ones too, and one that is just being started; removes the directory. */
   async close(): Promise<void> {
-    const files = (await readdir(this.directory.path)).filter((name) => name.endsWith('pid') || name === 'all-pids')
-    const texts = await Promise.all(files.map((name) => readFile(this.directory.file(name), 'utf8')))
-    const pids = new Set(texts.join('\n').split(/\s+/).filter(Boolean).map(Number))
-    for (const pid of pids) if (await isRunning(pid, this.directory.path)) process.kill(pid, 'SIGKILL')
+    await eventually(async () => {
+      const pids = await processesOf(this.directory.path)
+      for (const pid of pids) process.kill(pid, 'SIGKILL')
+      assert.deepEqual(pids, [])
+    })
     await this.directory.remove()
   }
 
@@ -110,16 +110,14 @@ STATS=${socket} '${binary.path}' -q -D -p ${pidFile} -f ${setup.configFile} $rep
     return this.directory.file(`${index}.pid`)
   }
 
-  get #allPids(): string {
-    return this.directory.file('all-pids')
-  }
-
   get #runs(): string {
     return this.directory.file('runs')
   }
 }
 
-/** Whether it is a process of this directory, and not a zombie, which has no command line any more. */
-async function isRunning(pid: number, directory: string): Promise<boolean> {
-  return (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).includes(directory)
+/** Processes whose command line names the directory; a zombie has none any more. */
+async function processesOf(directory: string): Promise<readonly number[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
+  const commands = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')))
+  return pids.filter((_, index) => commands[index]?.includes(directory)).map(Number)
 }

@@ -62,7 +62,8 @@ describeOnEachHaproxy('haproxy generator beside an external HAProxy', (binary) =
     return started
   }
 
-  describe('with two processes, each with a socket of its own', () => {
+  describe('with two processes, each with a socket of its own', function () {
+    this.timeout(60_000)
     beforeEach(async () => {
       setup = await ExternalSetup.create(binary, 2)
     })
@@ -132,7 +133,8 @@ describeOnEachHaproxy('haproxy generator beside an external HAProxy', (binary) =
     })
   })
 
-  describe('with one process', () => {
+  describe('with one process', function () {
+    this.timeout(60_000)
     beforeEach(async () => {
       setup = await ExternalSetup.create(binary)
     })
