@@ -111,6 +111,8 @@ describeOnEachHaproxy('haproxy generator beside an external HAProxy', (binary) =
         assert.deepEqual(second, first)
       })
       await untilServes('b')
+      // The port is taken, by the HAProxy that goes on: no reason to leave the service out.
+      assert.doesNotMatch(JSON.stringify(started.lines), /quarantine/)
     })
 
     it('takes a command that only starts the one that is gone', async () => {

@@ -41,7 +41,10 @@ export class ExternalHaproxy implements HaproxyProcess {
   }
 
   async start(signal: AbortSignal): Promise<void> {
-    if ((await this.#silent(signal)) === undefined) return
+    if ((await this.#silent(signal)) !== undefined) await this.#startSilent(signal)
+  }
+
+  async #startSilent(signal: AbortSignal): Promise<void> {
     await this.#options.beforeStart(signal)
     await this.#runCommand([], signal) // whoever answers already need not be replaced
     const silent = await this.#silent(signal)
@@ -126,9 +129,10 @@ export class ExternalHaproxy implements HaproxyProcess {
     const backoff = createBackoff({ initialMs: 500, maxMs: 30_000, random })
     this.#lastFailure = silent
     log.error('haproxy does not answer', { reason: silent, reload_command: reloadCommand ?? null })
-    while (!signal.aborted) {
+    for (let attempt = 1; !signal.aborted; attempt++) {
       try {
-        await this.start(signal)
+        if (attempt === 1) await this.#startSilent(signal)
+        else await this.start(signal)
         log.info('haproxy answers again', { after: silent })
         onRestart()
         return
