@@ -16,6 +16,14 @@ const SMALL_MEMORY = [
 ]
 
 /**
+ * What synapse makes of ten thousand instances at its start lives longer than the usual space for new objects is large:
+ * with more of it a cold start takes a tenth less CPU time, and synapse no more memory in the end.
+ */
+const ROOM_FOR_A_COLD_START = ['--min-semi-space-size=16']
+
+const FLAGS = { nerve: SMALL_MEMORY, synapse: ROOM_FOR_A_COLD_START, smartstack: [] }
+
+/**
  * Runs a built program with the arguments of this process and ends with its exit status.
  * @param {'nerve' | 'synapse' | 'smartstack'} name
  */
@@ -26,7 +34,7 @@ export async function launch(name) {
     process.stderr.write(`${name}: not built yet. Run "npm ci && npm run build" in ${checkout}\n`)
     process.exit(1)
   }
-  if (name === 'nerve') for (const flag of SMALL_MEMORY) setFlagsFromString(flag)
+  for (const flag of FLAGS[name]) setFlagsFromString(flag)
   const { main } = await import(program.href)
   process.exit(await main())
 }
