@@ -1,3 +1,4 @@
+import { nextTick } from 'node:process'
 import ConnectionManager, { type Callback, type Packet } from 'node-zookeeper-client/lib/ConnectionManager.js'
 import jute, { type Request } from 'node-zookeeper-client/lib/jute/index.js'
 import { createBackoff } from '../core/backoff.ts'
@@ -92,7 +93,7 @@ export class Connection extends ConnectionManager {
     const socket = this.#link?.socket
     if (socket === undefined || socket.writableCorked > 0) return
     socket.cork()
-    queueMicrotask(() => socket.uncork())
+    nextTick(() => socket.uncork()) // after all that the answers in one packet have led to
   }
 
   /**

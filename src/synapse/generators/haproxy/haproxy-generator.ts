@@ -232,11 +232,10 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
 
   /**
    * An address that somebody else has keeps HAProxy from starting: its service has to wait, the others need not. In
-   * external mode that somebody may be HAProxy itself: a second process of it, or one that hangs. It shares its addresses.
+   * external mode that may be HAProxy itself, a second process or one that hangs: with these it shares its addresses.
    */
   async #avoidTakenPorts(signal: AbortSignal): Promise<boolean> {
-    if (this.#process.mode === 'external') return false
-    const taken = await takenPorts(this.#model.structure, undefined)
+    const taken = this.#process.mode === 'managed' ? await takenPorts(this.#model.structure, undefined) : []
     return taken.length > 0 && this.#isolate(new PortsTaken(taken), undefined, signal)
   }
 
