@@ -182,13 +182,13 @@ describeOnEachHaproxy('ManagedHaproxy', (binary) => {
     { victims: ['worker', 'master'], origin: 'started' },
   ]) {
     it(`ManagedHaproxy starts HAProxy again (${origin}) when its ${victims.join(' and ')} hang${victims.length === 1 ? 's' : ''}`, async () => {
-      const earlier = manage({ onStop: 'leave' })
       if (origin === 'adopted') {
+        const earlier = manage({ onStop: 'leave' })
         await earlier.haproxy.start(never)
         earlier.stop.abort()
         await earlier.ended
       }
-      const { haproxy, log } = origin === 'adopted' ? manage() : earlier
+      const { haproxy, log } = manage()
       await haproxy.start(never)
       assert.equal(haproxy.state().origin, origin)
       const { pid, workers } = await master().info(never)
