@@ -81,7 +81,7 @@ export interface HttpServerOptions {
 /** A real HTTP server whose answers a test scripts. */
 export interface HttpServer {
   readonly port: number
-  /** The first hundred. */
+  /** The first thousand. */
   readonly requests: readonly SeenRequest[]
   /** Connections accepted so far. */
   readonly accepted: number
@@ -122,7 +122,7 @@ export async function startHttpServer(first: Answer, options: HttpServerOptions 
     socket.on('close', () => sockets.delete(socket))
   })
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    if (requests.length < 100)
+    if (requests.length < 1_000)
       requests.push({ method: request.method ?? '', url: request.url ?? '', headers: request.headers })
     result.answer(request, response)
   })
