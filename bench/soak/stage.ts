@@ -120,6 +120,8 @@ async function service(name: string, backend: readonly string[], serverOptions =
     port: await freePort(),
     backend: [...backend, ...CHECK],
     serverOptions: `${SERVER_OPTIONS}${serverOptions}`,
+    // By chance more than half may leave within half a minute, and they mean it.
+    panicThreshold: 1,
   }
 }
 

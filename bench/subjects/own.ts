@@ -89,8 +89,9 @@ export const DEFAULTS = [
   'retry-on conn-failure empty-response',
 ]
 
-function serviceConfig(zookeeper: string, { path, port, backend, serverOptions }: BenchService) {
+function serviceConfig(zookeeper: string, { path, port, backend, serverOptions, panicThreshold }: BenchService) {
   return {
+    ...(panicThreshold === undefined ? {} : { panic_threshold: panicThreshold }),
     discovery: { method: 'zookeeper', hosts: zookeeper.split(','), path, session_timeout: 6 },
     haproxy: { port, bind_address: '127.0.0.1', server_options: serverOptions, backend },
   }

@@ -9,6 +9,8 @@ export interface BenchService {
   readonly backend: readonly string[]
   /** Options of every server line. Empty: no health check. */
   readonly serverOptions: string
+  /** `panic_threshold` of synapse. Default: its own. */
+  readonly panicThreshold?: number
 }
 
 export interface SubjectInput {
