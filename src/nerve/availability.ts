@@ -184,6 +184,7 @@ export class Availability {
   async #drain(shutdown: boolean, started: number, signal: AbortSignal): Promise<void> {
     const { clock, config, isReported } = this.#options
     const { drain, hooks } = config()
+    await Promise.resolve() // who disables for a shutdown says so next: no command may have been started by then
     while (!signal.aborted && !isReported('all') && clock.now() - started < REPORT_MS) {
       await pause(clock, LOOK_EVERY_MS, signal)
     }

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Availability } from '../../../src/nerve/availability.ts'
 import { type Applied, type ManualWord, NOTHING_SAID } from '../../../src/nerve/manual-state.ts'
 import type { ServiceConfig } from '../../../src/nerve/model.ts'
@@ -228,6 +231,17 @@ describe('Availability', () => {
     )
     await clock.advance(3_000)
     await ended
+  })
+
+  it('a shutdown that follows at once runs the commands once, though the registries have nothing left to take', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'availability-'))
+    const notes = join(directory, 'notes')
+    const note = (word: string) => ({ command: ['/bin/sh', '-c', `echo ${word} >> ${notes}`], timeoutMs: 5_000 })
+    create({ ...plain, hooks: { shutdown: note('shutdown'), drained: { ...note('drained'), intervalMs: 10 } } })
+    hear(disabled)
+    await availability.drain(true)
+    assert.equal(await readFile(notes, 'utf8'), 'shutdown\ndrained\n')
+    await rm(directory, { recursive: true })
   })
 
   it('tells that something changed, each time', async () => {
