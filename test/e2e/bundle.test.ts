@@ -70,7 +70,9 @@ describe('dist/', () => {
       }
       assert.ok(packages.has('zod'), 'the packages were not found')
       assert.deepEqual(
-        ['mysql2', 'ioredis', 'undici', 'pino-pretty', 'amqplib', 'pg'].filter((library) => packages.has(library)),
+        ['mysql2', 'ioredis', 'undici', 'pino-pretty', 'amqplib', 'pg', 'mongodb'].filter((library) =>
+          packages.has(library),
+        ),
         [],
       )
     }
@@ -82,6 +84,7 @@ describe('dist/', () => {
       ['client', 'default'], // of undici
       ['mysql2', 'createConnection'],
       ['ioredis', 'Redis'],
+      ['connect', 'connect'], // of mongodb
     ] as const) {
       const chunk = chunks.find((file) => file.startsWith(`${library}-`) && file.endsWith('.js'))
       assert.ok(chunk !== undefined, `${library} has no chunk`)

@@ -1,6 +1,7 @@
 import * as types from '../../src/nerve/checks/index.ts'
 import { refusals, type Subject, TLS_VARIATION_BYTES, tlsWords, type Words, type Workshop } from './check-subject.ts'
 import { MARIADB_PASSWORD, MARIADB_USER, startMariadb } from './mariadb-server.ts'
+import { MONGODB_PASSWORD, MONGODB_USER, startMongodb } from './mongodb-server.ts'
 import { POSTGRES_PASSWORD, POSTGRES_USER, startPostgres } from './postgres-server.ts'
 import { startRabbitmq } from './rabbitmq-server.ts'
 import { startRedis } from './redis-server.ts'
@@ -11,6 +12,7 @@ import { startTlsFront } from './tls-front.ts'
 export async function startDataSubjects(workshop: Workshop): Promise<readonly Subject[]> {
   return [
     ...(await startMariadbSubjects(workshop)),
+    ...(await startMongodbSubjects(workshop)),
     ...(await startPostgresSubjects(workshop)),
     ...(await startRabbitmqSubjects(workshop)),
     ...(await startRedisSubjects(workshop)),
@@ -50,6 +52,39 @@ async function startMariadbSubjects({ certificates, expired, keep }: Workshop): 
       type: types.sql,
       options: { ...login, datasource },
       wrongPassword: { ...wrongPassword, options: { ...login, password: 'wrong', datasource } },
+    },
+  ]
+}
+
+async function startMongodbSubjects({ certificates, expired, keep }: Workshop): Promise<readonly Subject[]> {
+  const server = await keep(startMongodb())
+  const secure = await keep(startTlsFront(server.port, certificates.server))
+  const old = await keep(startTlsFront(server.port, expired.server))
+  const login = { username: MONGODB_USER, password: MONGODB_PASSWORD }
+  const words: Words = {
+    silence: 'answer to hello from W',
+    drip: 'end of the login at W',
+    hangUp: 'W closed the connection',
+  }
+  const wrong = { ...login, password: 'wrong' }
+  const reason = /^127\.0\.0\.1:\d+ says: Authentication failed\. \(AuthenticationFailed\)$/
+  const common = { type: types.mongodb, connections: () => server.tcp.open }
+  return [
+    {
+      ...common,
+      name: 'mongodb',
+      port: server.port,
+      options: login,
+      words,
+      wrongPassword: { port: server.port, options: wrong, reason },
+    },
+    {
+      ...common,
+      name: 'mongodb over TLS',
+      port: secure.port,
+      options: { ...login, ssl: true, ssl_ca_file: certificates.ca },
+      words: tlsWords,
+      certificates: refusals(certificates, { good: secure.port, expired: old.port }, login),
     },
   ]
 }

@@ -54,8 +54,10 @@ export interface TcpServer {
   readonly accepted: number
   /** Connections that are open now. */
   readonly open: number
-  /** Everything that clients sent, in order of arrival. */
+  /** What clients sent, in order of arrival: the first 100,000 bytes. */
   readonly received: string
+  /** Ends the connections that are open. */
+  hangUp(): void
   /** Ends all connections and stops to listen. */
   close(): Promise<void>
 }
@@ -72,7 +74,7 @@ export async function startTcpServer(behaviour: Behaviour, host = '127.0.0.1'): 
     socket.on('close', () => sockets.delete(socket))
     socket.on('end', () => socket.end()) // the client is done
     socket.on('data', (chunk) => {
-      received += chunk.toString('latin1')
+      if (received.length < 100_000) received += chunk.toString('latin1')
     })
     behaviour(socket)
   })
@@ -90,6 +92,9 @@ export async function startTcpServer(behaviour: Behaviour, host = '127.0.0.1'): 
     },
     get received() {
       return received
+    },
+    hangUp() {
+      for (const socket of sockets) socket.end()
     },
     async close() {
       for (const socket of sockets) socket.destroy()
