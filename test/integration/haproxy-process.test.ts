@@ -305,6 +305,15 @@ describeOnEachHaproxy('ManagedHaproxy', (binary) => {
     await assert.rejects(request(port), { code: 'ECONNREFUSED' })
   })
 
+  it('ManagedHaproxy logs no error when it stops', async () => {
+    const { haproxy, log, stop, ended } = manage()
+    await haproxy.start(never)
+    stop.abort()
+    await ended
+    const lines = log.lines.map(({ level, message }) => `${level}: ${message}`)
+    assert.deepEqual(lines, ['info: haproxy started', 'info: haproxy stopped'])
+  })
+
   it('ManagedHaproxy stops an adopted HAProxy too', async () => {
     const first = manage({ onStop: 'leave' })
     await first.haproxy.start(never)

@@ -280,6 +280,7 @@ export class ManagedHaproxy implements HaproxyProcess {
     const { onStop, log } = this.#options
     if (running === undefined) return
     this.#supervised = false
+    this.#running = undefined // its end is no accident from here on
     if (onStop === 'leave') {
       if (running.origin === 'started') running.child.unref()
       log.info('haproxy is left running', { pid: running.master })
