@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { buildConnector, Client, Dispatcher } from 'undici'
 import { messageOf } from '../../core/errors.ts'
+import type { Progress } from './check.ts'
 import { codeOf, explain, isConnectionLost } from './failure.ts'
 import type { HttpAnswer } from './http-expectation.ts'
 
@@ -11,11 +12,6 @@ const MAX_BODY_BYTES = 1024 * 1024
 export interface HttpConnection {
   readonly socket: Socket
   readonly client: Client
-}
-
-/** What the run that is under way waits for. */
-export interface Progress {
-  waitingFor: string
 }
 
 /**

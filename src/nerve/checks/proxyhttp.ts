@@ -1,13 +1,12 @@
 import * as z from 'zod'
 import { text } from '../../core/config/schema.ts'
 import { messageOf } from '../../core/errors.ts'
-import { type CheckContext, defineCheck } from './check.ts'
+import { type CheckContext, defineCheck, type Progress } from './check.ts'
 import {
   describeHttpFailure,
   destroyConnection,
   exchange,
   type HttpConnection,
-  type Progress,
   prepareHttp,
   requestTunnel,
 } from './http-connection.ts'
