@@ -67,8 +67,8 @@ export class HacheckSpool {
   }
 }
 
-/** @throws when the directory, or a file that stays in it, cannot be read. One that does not exist says nothing. */
-async function readSpool(directory: string): Promise<ManualEntries> {
+/** What stands in a spool. @throws when the directory, or a file that stays in it, cannot be read. One that does not exist says nothing. */
+export async function readSpool(directory: string): Promise<ManualEntries> {
   const files = (await readdir(directory, { withFileTypes: true }).catch(nothingIfMissing)) ?? []
   const entries = await Promise.all(
     files

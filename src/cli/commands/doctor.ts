@@ -9,7 +9,15 @@ import { Misuse } from '../arguments.ts'
 import { type CliCommand, type CliContext, exitStatus } from '../command.ts'
 import { type Finding, formatCount, formatFindings, warning } from '../doctor/findings.ts'
 import { capabilityRows, examineHaproxy, examineProgram, type ProgramFindings } from '../doctor/haproxy.ts'
-import { examineClock, examineDirectory, examineFileLimit, examineNode, filesNeeded, newestOf } from '../doctor/host.ts'
+import {
+  examineClock,
+  examineDirectory,
+  examineFileLimit,
+  examineNode,
+  examineSpool,
+  filesNeeded,
+  newestOf,
+} from '../doctor/host.ts'
 import { type ConfiguredEnsemble, ensemblesOfNerve, ensemblesOfSynapse, examineEnsemble } from '../doctor/zookeeper.ts'
 import { type AnyConfig, loadAnyConfig } from '../load-config.ts'
 import { formatParagraph, formatTable } from '../table.ts'
@@ -86,9 +94,10 @@ function configWarning(found: Problem): Finding {
   return warning('config', formatProblem(found), 'remove or mend the key')
 }
 
-async function examineNerve({ stateDirectory, heartbeatPath }: NerveConfig): Promise<Finding[]> {
+async function examineNerve({ stateDirectory, hacheckSpool, heartbeatPath }: NerveConfig): Promise<Finding[]> {
   return [
     ...(stateDirectory === undefined ? [] : [await examineDirectory('state_directory', stateDirectory)]),
+    ...(hacheckSpool === undefined ? [] : [await examineSpool(hacheckSpool)]),
     ...(heartbeatPath === undefined ? [] : [await examineDirectory('heartbeat_path', dirname(heartbeatPath))]),
   ]
 }

@@ -2,6 +2,7 @@ import { constants } from 'node:fs'
 import { access, readFile, stat, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { messageOf } from '../../core/errors.ts'
+import { readSpool } from '../../nerve/hacheck-spool.ts'
 import { type Finding, ok, problem, warning } from './findings.ts'
 
 /** What any machine is looked at for: the runtime, limits, directories, the clock. */
@@ -56,6 +57,28 @@ export async function examineDirectory(area: string, path: string): Promise<Find
     return problem(area, `cannot write in ${existing}: ${messageOf(error)}`, remedy)
   }
   return ok(area, existing === path ? `${path} is writable` : `${path} does not exist and can be made`)
+}
+
+/** Whether the spool of Yelp's hacheck can be followed. While it cannot, `hadown` takes nothing down. */
+export async function examineSpool(path: string): Promise<Finding> {
+  const area = 'hacheck_spool'
+  try {
+    await stat(path)
+    const down = (await readSpool(path)).map(({ target }) => target)
+    return ok(area, `${path} can be read${down.length === 0 ? '' : `, and takes down ${down.join(', ')}`}`)
+  } catch (error) {
+    if (isMissing(error))
+      return warning(
+        area,
+        `${path} does not exist: hadown has no effect`,
+        `set ${area} to the directory that hacheck uses`,
+      )
+    return problem(
+      area,
+      `cannot read ${path}, so hadown has no effect: ${messageOf(error)}`,
+      'give the user of the daemon the right to read the directory and its files',
+    )
+  }
 }
 
 async function nearestExisting(path: string): Promise<string> {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { commands } from '../../../src/cli/commands/index.ts'
@@ -10,6 +10,7 @@ import {
   examineDirectory,
   examineFileLimit,
   examineNode,
+  examineSpool,
   filesNeeded,
   newestOf,
 } from '../../../src/cli/doctor/host.ts'
@@ -107,6 +108,40 @@ describe('examineDirectory()', () => {
     }))
 })
 
+describe('examineSpool()', () => {
+  it('tells what hacheck takes down in a spool that can be read', () =>
+    inDirectory(async (directory) => {
+      assert.deepEqual(await examineSpool(directory), ok('hacheck_spool', `${directory} can be read`))
+      await writeFile(join(directory, 'web'), '{"reason": "deploy"}')
+      await writeFile(join(directory, 'db:3306'), '')
+      assert.deepEqual(
+        await examineSpool(directory),
+        ok('hacheck_spool', `${directory} can be read, and takes down db:3306, web`),
+      )
+    }))
+
+  it('warns of a spool that does not exist', () =>
+    inDirectory(async (directory) => {
+      const { level, what } = await examineSpool(join(directory, 'missing'))
+      assert.equal(level, 'warning')
+      assert.match(what, /missing does not exist: hadown has no effect$/)
+    }))
+
+  it('finds a spool that cannot be read, or a file of it', () =>
+    inDirectory(async (directory) => {
+      const file = join(directory, 'file')
+      await writeFile(file, '')
+      const spool = join(directory, 'spool')
+      await mkdir(spool)
+      await symlink('web', join(spool, 'web')) // a loop: not even root can read it
+      for (const path of [file, spool]) {
+        const { level, what } = await examineSpool(path)
+        assert.equal(level, 'problem', path)
+        assert.match(what, /^cannot read .*: (ENOTDIR|ELOOP)/)
+      }
+    }))
+})
+
 describe('examineClock()', () => {
   const at = (wallTime: number, now: number) => ({ wallTime, now })
   const today = Date.UTC(2026, 5, 1)
@@ -177,5 +212,14 @@ describe('smartstack doctor', () => {
       )
       assert.match(context.out, /Known defects that synapse works around\n {2}- deleting a server/)
       assert.match(context.out, /\n2 warnings\n$/)
+    }))
+
+  it('looks at the spool of hacheck that the configuration names', () =>
+    inDirectory(async (directory) => {
+      const file = join(directory, 'nerve.yaml')
+      await writeFile(file, JSON.stringify({ instance_id: 'a', hacheck_spool: join(directory, 'spool'), services: {} }))
+      const context = recordingCli()
+      assert.equal(await runSmartstack(['doctor', '-c', file], commands, 'dev', context, never), 0)
+      assert.match(context.out, /^warning +hacheck_spool +.*does not exist/m)
     }))
 })
