@@ -15,6 +15,8 @@ import { type CreateMode, type CreateOptions, type Stat, ZooKeeperError } from '
 export interface ClientOptions {
   /** Tried in this order. */
   readonly servers: readonly Server[]
+  /** One of them that may be starting just now: it may take a connection and never answer it. */
+  readonly starting?: Server | undefined
   readonly sessionTimeoutMs: number
   /** Each operation is given up after this time. */
   readonly operationTimeoutMs: number
@@ -88,11 +90,12 @@ export class Client {
   readonly #watches = new WatchTable()
 
   constructor(options: ClientOptions) {
-    const { servers, sessionTimeoutMs, digest, dial, clock, random, listener } = options
+    const { servers, starting, sessionTimeoutMs, digest, dial, clock, random, listener } = options
     this.#options = options
     this.#operations = new Operations({ clock, deadlineMs: options.operationTimeoutMs, onSettled: options.onSettled })
     this.#connection = new Connection({
       servers,
+      starting,
       sessionTimeoutMs,
       digest,
       dial,

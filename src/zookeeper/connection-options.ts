@@ -13,6 +13,8 @@ export interface ConnectionListener extends ClientListener {
 export interface ConnectionOptions {
   /** Tried in this order. */
   readonly servers: readonly Server[]
+  /** One of them that may be starting just now: it may take a connection and never answer it. */
+  readonly starting?: Server | undefined
   readonly sessionTimeoutMs: number
   /** `user:password`. */
   readonly digest: string | undefined

@@ -3,7 +3,7 @@ import ConnectionManager, { type Callback, type Packet } from 'node-zookeeper-cl
 import jute, { type Request } from 'node-zookeeper-client/lib/jute/index.js'
 import { createBackoff } from '../core/backoff.ts'
 import { messageOf } from '../core/errors.ts'
-import { type AttemptFailure, ConnectSchedule } from './connect-schedule.ts'
+import { type Attempt, type AttemptFailure, ConnectSchedule } from './connect-schedule.ts'
 import type { ConnectionOptions } from './connection-options.ts'
 import { formatServer, type Server } from './connection-string.ts'
 import { AUTH_FAILED, CONNECTION_LOSS, meaningOf } from './error-codes.ts'
@@ -42,6 +42,7 @@ export class Connection extends ConnectionManager {
       servers: options.servers,
       backoff: createBackoff({ ...RECONNECT, random: options.random }),
       maxHandshakeMs: options.sessionTimeoutMs / 3,
+      starting: options.starting,
     })
     this.watcherManager = { emit: ({ type, path }) => options.listener.onNotification(type, path) }
   }
@@ -126,12 +127,12 @@ export class Connection extends ConnectionManager {
 
   #attempt(preferred?: Server): void {
     this.state = STATES.CONNECTING
-    const { server, waitMs, handshakeMs } = this.#schedule.next(preferred)
-    if (waitMs <= 0) this.#open(server, handshakeMs)
-    else this.#cancelWait = this.#options.clock.after(waitMs, () => this.#open(server, handshakeMs))
+    const attempt = this.#schedule.next(preferred)
+    if (attempt.waitMs <= 0) this.#open(attempt)
+    else this.#cancelWait = this.#options.clock.after(attempt.waitMs, () => this.#open(attempt))
   }
 
-  #open(server: Server, handshakeMs: number): void {
+  #open({ server, handshakeMs, answerMs }: Attempt): void {
     const { clock, dial } = this.#options
     this.#server = server
     const listener = {
@@ -141,7 +142,7 @@ export class Connection extends ConnectionManager {
       onEnd: (end: LinkEnd) => this.#onEnd(end),
     }
     try {
-      this.#link = new Link({ server, dial, clock, handshakeMs, listener })
+      this.#link = new Link({ server, dial, clock, handshakeMs, answerMs, listener })
       this.socket = this.#link.socket
     } catch (error) {
       // TLS files that cannot be read. Reported later, as every other failure: never from within connect().

@@ -40,6 +40,8 @@ export interface LinkOptions {
   readonly clock: Clock
   /** For TCP, TLS and the server's answer together. */
   readonly handshakeMs: number
+  /** For the server's answer alone, once it is asked; no more than is left of `handshakeMs`. */
+  readonly answerMs: number
   readonly listener: LinkListener
 }
 
@@ -52,7 +54,8 @@ export class Link {
   readonly socket: Socket
   readonly #options: LinkOptions
   readonly #splitter = new FrameSplitter(MAX_FRAME_BYTES)
-  readonly #cancelHandshake: () => void
+  readonly #dialledAt: number
+  #cancelHandshake: () => void
   #stage: LinkStage | 'over' = 'dialled'
   #heartbeat: Heartbeat | undefined
   #establishedAt = 0
@@ -64,9 +67,8 @@ export class Link {
     this.server = server
     this.socket = socket
     this.#options = options
-    this.#cancelHandshake = clock.after(handshakeMs, () =>
-      this.#end(`no answer to the handshake within ${Math.round(handshakeMs)} ms`, 'silent'),
-    )
+    this.#dialledAt = clock.now()
+    this.#cancelHandshake = this.#limitHandshake(handshakeMs)
     socket.on(readyEvent, () => this.#onReached())
     socket.on('data', (chunk: Buffer) => this.#onData(chunk))
     socket.on('drain', () => {
@@ -107,7 +109,18 @@ export class Link {
   #onReached(): void {
     if (this.#stage !== 'dialled') return
     this.#stage = 'reached'
-    this.#options.listener.onReached(this)
+    const { answerMs, clock, handshakeMs, listener } = this.#options
+    this.#cancelHandshake()
+    this.#cancelHandshake = this.#limitHandshake(Math.min(answerMs, handshakeMs - (clock.now() - this.#dialledAt)))
+    listener.onReached(this)
+  }
+
+  #limitHandshake(ms: number): () => void {
+    const { clock } = this.#options
+    return clock.after(ms, () => {
+      const waitedMs = Math.round(clock.now() - this.#dialledAt)
+      this.#end(`no answer to the handshake within ${waitedMs} ms`, 'silent')
+    })
   }
 
   #onData(chunk: Buffer): void {

@@ -95,6 +95,7 @@ function startSession(
     createClient: (listener, first) =>
       new Client({
         servers: first === undefined ? order : startingWith(first, order),
+        starting: first,
         sessionTimeoutMs: wanted.sessionTimeoutMs,
         operationTimeoutMs,
         digest: wanted.digest,

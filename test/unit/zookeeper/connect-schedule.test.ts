@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createBackoff } from '../../../src/core/backoff.ts'
-import { ConnectSchedule } from '../../../src/zookeeper/connect-schedule.ts'
+import { type AttemptFailure, ConnectSchedule } from '../../../src/zookeeper/connect-schedule.ts'
 
 const servers = ['a', 'b', 'c'].map((host) => ({ host, port: 2181 }))
 
@@ -61,6 +61,7 @@ describe('ConnectSchedule', () => {
       server: { host: 'z', port: 1 },
       waitMs: 0,
       handshakeMs: 1000,
+      answerMs: 1000,
     })
     assert.deepEqual(take(interrupted, 1), ['a 50'])
   })
@@ -84,5 +85,50 @@ describe('ConnectSchedule', () => {
 
   it('gives it 1 s even if the session timeout is short', () => {
     assert.equal(schedule(1, 200).next().handshakeMs, 1000)
+  })
+
+  describe('on a server that may be starting', () => {
+    const answerMs = (from: ConnectSchedule, failure: AttemptFailure) => {
+      const attempt = from.next()
+      from.failed(failure)
+      return attempt.answerMs
+    }
+
+    it('waits shortly for the first answer after a refusal, and longer each time that none comes', () => {
+      const refused = schedule(1)
+      const failures = ['unreachable', 'silent', 'silent', 'silent', 'silent'] as const
+      assert.deepEqual(
+        failures.map((failure) => answerMs(refused, failure)),
+        [1000, 250, 500, 1000, 2000],
+      )
+    })
+
+    it('waits the whole time once the server has turned it away, or had given it a session', () => {
+      const greeted = schedule(1)
+      const failures = ['unreachable', 'turned_away', 'silent'] as const
+      assert.deepEqual(
+        failures.map((failure) => answerMs(greeted, failure)),
+        [1000, 250, 1000],
+      )
+      const lived = schedule(1)
+      answerMs(lived, 'unreachable')
+      lived.ended(1000)
+      assert.equal(answerMs(lived, 'silent'), 1000)
+    })
+
+    it('waits the whole time for the others', () => {
+      const one = schedule(2)
+      const failures = ['unreachable', 'silent', 'turned_away'] as const
+      assert.deepEqual(
+        failures.map((failure) => answerMs(one, failure)),
+        [1000, 1000, 250],
+      )
+    })
+
+    it('waits shortly for one of which another client tells so', () => {
+      const backoff = createBackoff({ initialMs: 50, maxMs: 250, random: () => 0 })
+      const told = new ConnectSchedule({ servers, backoff, maxHandshakeMs: 3000, starting: servers[1] })
+      assert.deepEqual([told.next().answerMs, told.next().answerMs], [1000, 250])
+    })
   })
 })

@@ -48,6 +48,8 @@ class FakeZooKeeper {
   readonly #sockets = new Set<Socket>()
   readonly #server: Server
   sessionTimeoutMs = 10_000
+  /** How many of the next connections get no answer at all, as from a ZooKeeper that has just opened its port. */
+  silentConnections = 0
   onRequest: (request: Request, socket: Socket, connection: number) => void = ({ xid, type }, socket) => {
     socket.write(reply(xid, 0, type === TYPE.exists ? STAT : undefined))
   }
@@ -56,8 +58,8 @@ class FakeZooKeeper {
     this.#server = createServer((socket) => this.#accept(socket))
   }
 
-  async listen(): Promise<number> {
-    this.#server.listen(0, '127.0.0.1')
+  async listen(port = 0): Promise<number> {
+    this.#server.listen(port, '127.0.0.1')
     await once(this.#server, 'listening')
     return (this.#server.address() as AddressInfo).port
   }
@@ -84,6 +86,7 @@ class FakeZooKeeper {
   #onFrame(bytes: Buffer, socket: Socket, connection: number): void {
     if (this.connects.length === connection) {
       this.connects.push(bytes)
+      if (this.silentConnections-- > 0) return
       socket.write(
         frame(int(0), int(this.sessionTimeoutMs), long(0xabc), int(16), Buffer.alloc(16, 1), Buffer.alloc(1)),
       )
@@ -134,6 +137,19 @@ describe('Client and Connection on a server that tests their nerves', () => {
     client.connect()
     return client
   }
+
+  it('asks a server anew soon that took the first connection after a refusal and never answers it', async () => {
+    await server.close()
+    start()
+    await eventually(() => assert.match(String(events.at(-1)), /ECONNREFUSED/))
+    server = new FakeZooKeeper()
+    server.silentConnections = 1
+    await server.listen(port)
+    await eventually(() => assert.equal(events.at(-1), 'connected'))
+    const [waited, ...others] = events.filter((event) => event.startsWith('silent'))
+    assert.deepEqual(others, [])
+    assert.match(String(waited), /no answer to the handshake within 2\d\d ms/)
+  })
 
   const connected = () => eventually(() => assert.equal(events.at(-1), 'connected'))
   const where = () => `127.0.0.1:${port}`

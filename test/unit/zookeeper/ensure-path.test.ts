@@ -61,7 +61,7 @@ describe('ensurePath()', () => {
     const tree = new Tree('/a')
     tree.beforeCreate = (path) => tree.nodes.add(path)
     await ensurePath(tree, '/a/b', signal)
-    assert.deepEqual(tree.calls, ['exists /a/b', 'create /a/b'])
+    assert.deepEqual(tree.calls, ['exists /a/b', 'exists /a', 'create /a/b'])
   })
 
   it('makes a parent again that another client deletes meanwhile', async () => {
@@ -102,5 +102,42 @@ describe('ensurePath()', () => {
     tree.failing.set('exists /a', 'CONNECTION_LOSS')
     await assert.rejects(ensurePath(tree, '/a', signal), { code: 'CONNECTION_LOSS' })
     assert.equal(tree.calls.length, 1)
+  })
+
+  it('asks for what several want at the same time once, and refuses nothing', async () => {
+    const tree = new Tree()
+    await Promise.all(['/a/b/1', '/a/b/2', '/a/b/1'].map((path) => ensurePath(tree, path, signal)))
+    const looks = ['exists /a/b/1', 'exists /a/b/2', 'exists /a/b', 'exists /a']
+    assert.deepEqual(tree.calls, [...looks, 'create /a', 'create /a/b', 'create /a/b/1', 'create /a/b/2'])
+  })
+
+  it('asks anew when what was asked together has failed', async () => {
+    const tree = new Tree()
+    tree.failing.set('create /a', 'CONNECTION_LOSS')
+    const asked = ['/a/b', '/a/c'].map((path) => ensurePath(tree, path, signal))
+    for (const { status } of await Promise.allSettled(asked)) assert.equal(status, 'rejected')
+    tree.failing.clear()
+    await ensurePath(tree, '/a/b', signal)
+    assert.ok(tree.nodes.has('/a/b'))
+  })
+
+  it('lets go of who gives up, and not of those who wait with it', async () => {
+    const tree = new Tree()
+    const impatient = new AbortController()
+    const given = assert.rejects(ensurePath(tree, '/a/b', impatient.signal), { message: 'enough' })
+    const waiting = ensurePath(tree, '/a/b', signal)
+    impatient.abort(new Error('enough'))
+    await Promise.all([given, waiting])
+    assert.ok(tree.nodes.has('/a/b'))
+  })
+
+  it('tells of the parent that it may not make, when that is what is missing', async () => {
+    const tree = new Tree()
+    tree.failing.set('create /a', 'NO_AUTH')
+    await assert.rejects(ensurePath(tree, '/a/b', signal), { code: 'NO_AUTH', path: '/a' })
+    tree.nodes.add('/a')
+    tree.failing.set('exists /a', 'NO_AUTH')
+    await ensurePath(tree, '/a/b', signal)
+    assert.ok(tree.nodes.has('/a/b'))
   })
 })
