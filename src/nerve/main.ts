@@ -94,9 +94,9 @@ async function start(initial: NerveConfig, context: DaemonContext): Promise<Daem
     },
     async stop(failure) {
       telemetry.stopping(failure)
-      const registered = supervisor.state().some((service) => service.registered)
+      const { mayBeSeen } = supervisor
       await supervisor.stop()
-      if (!registered || config.drainMs === 0) return
+      if (!mayBeSeen || config.drainMs === 0) return
       log.info('draining', { ms: config.drainMs })
       await pause(clock, config.drainMs, new AbortController().signal)
     },

@@ -45,6 +45,8 @@ export class Registrar {
   /** Reporters of an earlier configuration: removed from the registry only after the current one has registered. */
   #retiring: Reporter[] = []
   #applied: Registration | undefined
+  /** What the pass that is under way, or has failed, shall make the registry say. */
+  #pending: { readonly kind: Registration['kind']; readonly isUnderWay: boolean } | undefined
   #lastError: string | undefined
   #isLeaving = false
   #keeps = false
@@ -72,6 +74,12 @@ export class Registrar {
   /** What the registry says, as far as we know. */
   get applied(): Registration | undefined {
     return this.#applied
+  }
+
+  /** Whether clients may see a registration: we know of one, or one is on its way to a registry that has not answered yet. */
+  get mayBeSeen(): boolean {
+    if (this.#applied?.kind === 'present' || this.#retiring.length > 0) return true
+    return this.#pending?.kind === 'present' && (this.#reporter.mayHold?.() ?? this.#pending.isUnderWay)
   }
 
   /** Why the last pass failed. */
@@ -130,7 +138,9 @@ export class Registrar {
   async #reconcile(signal: AbortSignal): Promise<ReconcileResult> {
     const { registration, retryInMs } = this.#isLeaving ? ({ registration: ABSENT } as Wanted) : this.#options.wanted()
     if (registration === undefined) return retryInMs === undefined ? {} : { requeueAfterMs: retryInMs }
+    this.#pending = { kind: registration.kind, isUnderWay: true }
     const { requeueAfterMs = this.#resyncMs() } = await this.#reporter.reconcile(registration, signal)
+    this.#pending = undefined
     this.#onReported(registration)
     for (const reporter of [...this.#retiring]) {
       if (!this.#hasTaken(reporter)) await reporter.reconcile(ABSENT, signal)
@@ -169,6 +179,7 @@ export class Registrar {
   #onFailed(error: unknown): void {
     const { log, onFailed } = this.#options
     const message = messageOf(error)
+    if (this.#pending !== undefined) this.#pending = { ...this.#pending, isUnderWay: false }
     const isNew = message !== this.#lastError // said once, until it changes
     this.#lastError = message
     if (isNew) log.warn('registration failed, will be retried', { reporter: this.#config.type, reason: message })

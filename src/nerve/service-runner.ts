@@ -161,6 +161,11 @@ export class ServiceRunner {
     }
   }
 
+  /** Whether clients may see the service in some registry. */
+  get mayBeSeen(): boolean {
+    return [...this.#registrars, ...this.#leaving].some((registrar) => registrar.mayBeSeen)
+  }
+
   /**
    * Whether every registry can be asked and holds what it should, and how often Airbnb's nerve would look. undefined while
    * one is being connected to for the first time, which Airbnb's nerve waits for.

@@ -72,6 +72,11 @@ export class Supervisor {
     await Promise.all([...this.#leaving, ...running.map(({ done }) => done)])
   }
 
+  /** Whether clients may see one of the services, so that its end must be waited for. */
+  get mayBeSeen(): boolean {
+    return [...this.#services.values()].some(({ runner }) => runner.mayBeSeen)
+  }
+
   /** The services as people act on them, in configuration order. */
   services(): readonly ManagedService[] {
     return [...this.#services.values()].map(({ runner }) => {

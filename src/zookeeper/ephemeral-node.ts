@@ -96,6 +96,11 @@ class EphemeralNode implements OwnNode {
     return this.path === undefined || this.#czxid === undefined ? undefined : `${this.path} ${this.#czxid}`
   }
 
+  get mayExist(): boolean {
+    const mayBeThere = (attempt: Attempt) => !isEphemeral(attempt.spec.mode) || !this.#isOfFormerSession(attempt)
+    return this.path !== undefined || [...this.#attempts].some(mayBeThere)
+  }
+
   async reconcile(desired: OwnNodeSpec | undefined, signal: AbortSignal): Promise<void> {
     this.#busy = true
     if (this.#held !== undefined && this.#mustGo(this.#held, desired)) this.#retire(this.#held)

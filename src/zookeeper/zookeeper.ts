@@ -148,6 +148,8 @@ export interface OwnNode {
    * different sessions, have the same. undefined until it was read.
    */
   readonly identity: string | undefined
+  /** Whether the node may exist: it is known to, or its create is under way or was never answered. */
+  readonly mayExist: boolean
   close(): void
 }
 

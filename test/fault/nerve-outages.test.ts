@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type Daemon, startNerve } from '../harness/daemon.ts'
 import { consistently, eventually } from '../harness/eventually.ts'
+import { createFaultProxy } from '../harness/fault-proxy.ts'
 import { type Instance, startInstance } from '../harness/main-job.ts'
 import { readHistory } from '../harness/znode-history.ts'
 import { type Ensemble, startEnsemble, startZooKeeper, type ZooKeeperServer } from '../harness/zookeeper-server.ts'
@@ -25,10 +26,20 @@ interface Options {
   /** Seconds. */
   readonly sessionTimeout?: number
   readonly fall?: number
+  /** Seconds. */
+  readonly drain?: number
 }
 
-const config = ({ hosts, port, nodeType = 'ephemeral_sequential', sessionTimeout = 2, fall = 1 }: Options) => ({
+const config = ({
+  hosts,
+  port,
+  nodeType = 'ephemeral_sequential',
+  sessionTimeout = 2,
+  fall = 1,
+  drain = 0,
+}: Options) => ({
   instance_id: 'i-1',
+  drain,
   services: {
     web: {
       ...{ host: '127.0.0.1', port, zk_hosts: hosts.split(','), zk_path: PARENT, zk_session_timeout: sessionTimeout },
@@ -105,6 +116,24 @@ describe('nerve while ZooKeeper, or nerve itself, is away', function () {
       assert.notEqual((await service(frozen)).reporter.session.sessionId, before.session.sessionId)
     })
   }
+
+  it('a nerve that ends before ZooKeeper has answered its create drains all the same: clients have seen the znode', async () => {
+    const proxy = await createFaultProxy(server.port)
+    try {
+      const ending = await start({ hosts: proxy.hosts, sessionTimeout: 30, drain: 0.5 })
+      instance.healthy = false
+      await eventually(async () => assert.deepEqual(await registered(server), []), 10_000)
+      assert.equal((await service(ending)).reporter.path, null)
+      proxy.stall('toClient')
+      instance.healthy = true
+      await eventually(async () => assert.equal((await registered(server)).length, 1), 10_000)
+      assert.equal((await service(ending)).reporter.path, null, 'nerve knows of no znode yet')
+      assert.equal(await ending.stop(), 0)
+      assert.match(ending.output, /"msg":"draining"/)
+    } finally {
+      await proxy.close()
+    }
+  })
 
   it('a service that died while nerve was stopped is not registered, not even until its check has failed often enough', async () => {
     const frozen = await start({ fall: 4 })

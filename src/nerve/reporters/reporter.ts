@@ -51,6 +51,8 @@ export interface Reporter {
    * over different connections, say the same. undefined: nothing is known to be there. Default: never known.
    */
   holds?(): string | undefined
+  /** Whether the registry may hold something of it, also what was written and not answered yet. Default: while `reconcile` runs. */
+  mayHold?(): boolean
   /** What the status page shows, e.g. the path of the znode. */
   state(): Readonly<Record<string, unknown>>
   /**

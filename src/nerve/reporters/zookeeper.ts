@@ -112,6 +112,7 @@ function createZookeeperReporter(context: ReporterContext, config: Options): Rep
       return session.state.status === 'connected' && (!registered || node.path !== undefined)
     },
     holds: () => node.identity,
+    mayHold: () => node.mayExist,
     state: () => ({ type: 'zookeeper', path: node.path ?? null, session: session.state }),
     async close({ keep } = { keep: false }) {
       cancelLook()

@@ -19,6 +19,9 @@ describe('Registrar', () => {
   let failing: Set<string>
   let requeueAfterMs: number | undefined
   let held: string | undefined
+  /** What the reporter waits for before it answers. */
+  let answer: Promise<void> | undefined
+  let mayHold: boolean | undefined
 
   const fake = defineReporter({
     type: 'fake',
@@ -28,9 +31,11 @@ describe('Registrar', () => {
       async reconcile({ kind }) {
         if (failing.has(place)) throw new Error(`${place} is away`)
         events.push(`${place} ${kind}`)
+        await answer
         return requeueAfterMs === undefined ? {} : { requeueAfterMs }
       },
       holds: () => held,
+      ...(mayHold === undefined ? {} : { mayHold: () => mayHold === true }),
       state: () => ({ path: place }),
       close: async () => {
         events.push(`${place} closed`)
@@ -47,6 +52,8 @@ describe('Registrar', () => {
     failing = new Set()
     requeueAfterMs = undefined
     held = undefined
+    answer = undefined
+    mayHold = undefined
   })
 
   const create = (place = 'a', random = 0) =>
@@ -165,5 +172,49 @@ describe('Registrar', () => {
     await clock.advance(100)
     assert.deepEqual(events, ['a present', 'b present', 'a closed'])
     await end(registrar)
+  })
+
+  it('mayBeSeen from when the registration is on its way until it is removed', async () => {
+    let answerNow = () => {}
+    const waiting = () => {
+      answer = new Promise((resolve) => {
+        answerNow = resolve
+      })
+    }
+    waiting()
+    const registrar = create()
+    await settle()
+    assert.deepEqual([registrar.applied, registrar.mayBeSeen], [undefined, true])
+    answerNow()
+    await clock.advance(30)
+    waiting()
+    wanted = { registration: absent }
+    registrar.trigger()
+    await settle()
+    assert.deepEqual([events.at(-1), registrar.mayBeSeen], ['a absent', true])
+    answerNow()
+    await clock.advance(30)
+    assert.equal(registrar.mayBeSeen, false)
+    await end(registrar)
+  })
+
+  it('mayBeSeen after a failure if the reporter cannot tell that nothing was written, and in an edit until both places are settled', async () => {
+    failing.add('a')
+    const known = create()
+    await clock.advance(10)
+    assert.equal(known.mayBeSeen, false)
+    mayHold = true
+    const unknown = create()
+    await clock.advance(10)
+    assert.equal(unknown.mayBeSeen, true)
+    mayHold = undefined
+    failing.clear()
+    await clock.advance(3_000)
+    failing.add('b')
+    known.replace(config('b'))
+    await clock.advance(30)
+    assert.deepEqual([known.applied, known.mayBeSeen], [undefined, true])
+    failing.clear()
+    await end(known, unknown)
   })
 })

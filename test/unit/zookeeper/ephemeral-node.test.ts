@@ -246,11 +246,31 @@ describe('createOwnNode()', () => {
       assert.deepEqual(session.calls.slice(0, 2), ['create /services/web', 'getChildren /services/web'])
     })
 
+    it('says that the znode may exist, from when the create is sent until its session is over', async () => {
+      const node = create()
+      zookeeper.put('/services/web')
+      assert.equal(node.mayExist, false)
+      session.fail('create', 'CONNECTION_LOSS', true)
+      const failing = assert.rejects(node.reconcile(spec(), signal))
+      await Promise.resolve()
+      assert.equal(node.mayExist, true, 'under way')
+      await failing
+      assert.equal(node.mayExist, true, 'not answered')
+      session.expire()
+      session.renew()
+      assert.equal(node.mayExist, false, 'gone with its session')
+      await node.reconcile(spec(), signal)
+      assert.equal(node.mayExist, true, 'known')
+      await node.reconcile(undefined, signal)
+      assert.equal(node.mayExist, false, 'removed')
+    })
+
     it('looks for nothing when the create was not sent', async () => {
       const node = create()
       zookeeper.put('/services/web')
       session.suspend()
       await assert.rejects(node.reconcile(spec(), signal), { code: 'CONNECTION_LOSS', retryable: true })
+      assert.equal(node.mayExist, false)
       session.resume()
       await node.reconcile(spec(), signal)
       assert.ok(!session.calls.some((call) => call.startsWith('getChildren')))
