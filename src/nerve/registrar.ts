@@ -98,13 +98,16 @@ export class Registrar {
     this.#loop.trigger()
   }
 
-  /** Registers as `config` says, then removes what there was before. */
+  /** Registers as `config` says, then removes what there was before; what is registered stays if the edit does not concern it. */
   replace(config: PluginConfig): void {
-    this.#retiring.push(this.#reporter)
+    const { type, inputs } = this.#config
     this.#config = config
+    this.#loop.trigger()
+    const isOfSameFiles = config.type === type && isDeepStrictEqual(config.inputs, inputs)
+    if (isOfSameFiles && this.#reporter.reconfigure?.(config.options) === true) return
+    this.#retiring.push(this.#reporter)
     this.#reporter = this.#createReporter(config)
     this.#applied = undefined
-    this.#loop.trigger()
   }
 
   /** Removes the registration, however long that takes, and ends. */

@@ -15,6 +15,8 @@ interface Edit {
   /** Seconds. */
   readonly sessionTimeout?: number
   readonly interval?: number
+  /** Seconds. */
+  readonly refreshInterval?: number
   /** In place of the kind's own; only Airbnb's files say it. */
   readonly nodeType?: string
   /** A further check, which passes. */
@@ -45,6 +47,7 @@ const airbnb = (nodeType: string): Kind => ({
         ...{ host: '127.0.0.1', port: edit.port, weight: edit.weight ?? 1 },
         ...{ zk_hosts: [hosts], zk_path: `/services/${edit.parent ?? 'a'}`, node_type: edit.nodeType ?? nodeType },
         ...{ zk_session_timeout: edit.sessionTimeout ?? 2, check_interval: edit.interval ?? 0.1 },
+        ...(edit.refreshInterval === undefined ? {} : { refresh_interval: edit.refreshInterval }),
         checks: [{ type: 'http', uri: '/health', timeout: 1 }, ...(edit.furtherCheck ? [{ type: 'tcp' }] : [])],
       },
     },
@@ -55,7 +58,7 @@ const blablacar: Kind = {
   name: "BlaBlaCar's",
   ephemeral: true,
   numbered: true,
-  config: (hosts, adminPort, { port, weight = 1, parent = 'a', sessionTimeout = 2, interval = 0.1, furtherCheck }) => `
+  config: (hosts, adminPort, { port, weight = 1, parent = 'a', sessionTimeout = 2, interval = 0.1, ...edit }) => `
 apiHost: 127.0.0.1
 apiPort: ${adminPort}
 services:
@@ -67,8 +70,9 @@ services:
     disableMinDurationInMilli: 1
     checks:
       - {type: http, path: /health, rise: 1, fall: 1, checkIntervalInMilli: ${interval * 1000}}
-      ${furtherCheck ? '- {type: tcp, rise: 1, checkIntervalInMilli: 100}' : ''}
-    reporters: [{type: zookeeper, hosts: ['${hosts}'], path: /services/${parent}, connectionTimeoutInMilli: ${sessionTimeout * 1000}}]
+      ${edit.furtherCheck ? '- {type: tcp, rise: 1, checkIntervalInMilli: 100}' : ''}
+    reporters:
+      - {type: zookeeper, hosts: ['${hosts}'], path: /services/${parent}, connectionTimeoutInMilli: ${sessionTimeout * 1000}, refreshIntervalInMilli: ${(edit.refreshInterval ?? 300) * 1000}}
 `,
 }
 
@@ -129,6 +133,7 @@ for (const kind of kinds) {
       { what: 'a SIGHUP without a change', change: () => ({}), writes: 0 },
       { what: 'another interval of a check', change: () => ({ interval: 0.2 }), writes: 0 },
       { what: 'a further check', change: () => ({ furtherCheck: true }), writes: 0 },
+      { what: 'another time between looks at the znode', change: () => ({ refreshInterval: 0.5 }), writes: 0 },
       { what: 'another weight', change: () => ({ weight: 7 }), writes: 1 },
       { what: 'another port', change: () => ({ port: two.port }), writes: 1 },
     ]

@@ -42,6 +42,11 @@ export interface Reporter {
    */
   reconcile(desired: Registration, signal: AbortSignal): Promise<ReconcileResult>
   /**
+   * Takes edited options that concern neither the place nor the shape of the registration, which then stays as it is;
+   * the caller reconciles next. False, as by default: not these, another reporter is needed.
+   */
+  reconfigure?(options: unknown): boolean
+  /**
    * Whether the registry can be asked and holds what it should, as far as is known without asking; undefined while it is
    * being connected to for the first time. Default: it does.
    */

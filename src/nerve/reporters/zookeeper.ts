@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import * as z from 'zod'
 import { type Clock, withDeadline } from '../../core/clock.ts'
 import { count, positiveDurationMs } from '../../core/config/schema.ts'
@@ -70,7 +71,8 @@ export const zookeeper = defineReporter({
   create: createZookeeperReporter,
 })
 
-function createZookeeperReporter(context: ReporterContext, config: Options): Reporter {
+function createZookeeperReporter(context: ReporterContext, initial: Options): Reporter {
+  let config = initial
   const { sessions, clock, random, log, onDisturbed, service } = context
   const session = sessions.acquire(
     ensembleOptions({
@@ -92,7 +94,7 @@ function createZookeeperReporter(context: ReporterContext, config: Options): Rep
     else onDisturbed()
   }
   const node = createOwnNode({ session, random, log, onDisturbed, onResumed, id: service })
-  const renew = createRenewal(context, session, config)
+  const renew = createRenewal(context, session, () => config)
   const guid = createGuid(random)
   return {
     async reconcile(desired, signal) {
@@ -106,6 +108,12 @@ function createZookeeperReporter(context: ReporterContext, config: Options): Rep
       settled = true
       registered = spec !== undefined
       return { requeueAfterMs: config.refresh_interval, ...result }
+    },
+    reconfigure(options) {
+      const edited = options as Options
+      if (!isDeepStrictEqual(withoutCare(config), withoutCare(edited))) return false
+      config = edited
+      return true
     },
     isWell() {
       if (connecting.isUnderWay()) return undefined
@@ -145,12 +153,12 @@ function createFirstConnection(session: Session, clock: Clock) {
  * Writes a persistent registration again each time `ttl_seconds` have passed; an ephemeral one needs none. The first time
  * comes earlier by chance, so that services which start together are not renewed together (reference airbnb.md 2.8).
  */
-function createRenewal({ clock, random, onRenewed }: ReporterContext, session: Session, config: Options) {
-  const ttlMs = config.node_type.startsWith('persistent') ? (config.ttl_seconds ?? 0) * 1000 : 0
-  const hosts = config.zk_hosts
-  const lookMs = config.refresh_interval ?? LOOK_MS
+function createRenewal({ clock, random, onRenewed }: ReporterContext, session: Session, current: () => Options) {
   let written: { readonly path: string; readonly at: number } | undefined
   return async (path: string, data: Buffer, signal: AbortSignal): Promise<ReconcileResult> => {
+    const config = current()
+    const { zk_hosts: hosts, refresh_interval: lookMs = LOOK_MS } = config
+    const ttlMs = ttlMsOf(config)
     if (ttlMs === 0) return {}
     if (written?.path !== path) written = { path, at: clock.now() - random() * ttlMs }
     if (clock.now() - written.at >= ttlMs) {
@@ -166,6 +174,16 @@ function createRenewal({ clock, random, onRenewed }: ReporterContext, session: S
     }
     return { requeueAfterMs: Math.min(lookMs, written.at + ttlMs - clock.now()) }
   }
+}
+
+function ttlMsOf({ node_type, ttl_seconds = 0 }: Options): number {
+  return node_type.startsWith('persistent') ? ttl_seconds * 1000 : 0
+}
+
+/** Without the options that say how the znode is looked after, and not which one it is: an edit of those keeps it. */
+function withoutCare(config: Options): Partial<Options> {
+  const { expose_on_unavailable: _exposing, refresh_interval: _looking, ttl_seconds: _renewing, ...znode } = config
+  return znode
 }
 
 function nodeSpec(desired: Registration, config: Options, service: string, guid: string): OwnNodeSpec | undefined {

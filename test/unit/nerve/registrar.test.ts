@@ -22,6 +22,8 @@ describe('Registrar', () => {
   /** What the reporter waits for before it answers. */
   let answer: Promise<void> | undefined
   let mayHold: boolean | undefined
+  /** Whether the reporter takes an edited configuration. */
+  let takes: boolean
 
   const fake = defineReporter({
     type: 'fake',
@@ -35,6 +37,7 @@ describe('Registrar', () => {
         return requeueAfterMs === undefined ? {} : { requeueAfterMs }
       },
       holds: () => held,
+      reconfigure: (options) => takes && events.push(`${place} takes ${JSON.stringify(options)}`) > 0,
       ...(mayHold === undefined ? {} : { mayHold: () => mayHold === true }),
       state: () => ({ path: place }),
       close: async () => {
@@ -54,6 +57,7 @@ describe('Registrar', () => {
     held = undefined
     answer = undefined
     mayHold = undefined
+    takes = false
   })
 
   const create = (place = 'a', random = 0) =>
@@ -216,5 +220,19 @@ describe('Registrar', () => {
     assert.deepEqual([known.applied, known.mayBeSeen], [undefined, true])
     failing.clear()
     await end(known, unknown)
+  })
+
+  it('replace() keeps a reporter that takes the edit, unless a file that it refers to has changed', async () => {
+    takes = true
+    const registrar = create()
+    await clock.advance(30)
+    registrar.replace(config('b'))
+    assert.deepEqual(registrar.config, config('b'))
+    await clock.advance(100)
+    assert.deepEqual(events, ['a present', 'a takes {"place":"b"}', 'a present'])
+    registrar.replace({ ...config('c'), inputs: { '/etc/tls.pem': 'another' } })
+    await clock.advance(100)
+    assert.deepEqual(events.slice(3), ['c present', 'a absent', 'a closed'])
+    await end(registrar)
   })
 })

@@ -188,4 +188,33 @@ describe('zookeeper reporter', () => {
     create({ node_type: 'ephemeral', ttl_seconds: 1 })
     assert.equal((await reporter.reconcile(present(), never)).requeueAfterMs, undefined, 'an ephemeral one needs none')
   })
+
+  it('takes edited options that do not concern the znode, and no others', async () => {
+    const options = (changes: object) =>
+      zookeeper.options.parse({ zk_hosts: ['zk1:2181'], zk_path: '/web', node_type: 'persistent', ...changes })
+    await reporter.close()
+    session = new FakeSession(ensemble)
+    create({ node_type: 'persistent' })
+    assert.deepEqual(await reporter.reconcile(present(), never), { requeueAfterMs: undefined })
+    const writes = () => session.calls.filter((call) => call.startsWith('setData')).length
+
+    const edited = options({ refresh_interval: 7, ttl_seconds: 3_600 })
+    assert.equal(reporter.reconfigure?.(edited), true)
+    assert.deepEqual(await reporter.reconcile(present(), never), { requeueAfterMs: 7_000 })
+    assert.equal(reporter.reconfigure?.(options({})), true)
+    assert.deepEqual(await reporter.reconcile(present(), never), { requeueAfterMs: undefined })
+    assert.equal(writes(), 0)
+
+    assert.equal(reporter.reconfigure?.(options({ expose_on_unavailable: true })), true)
+    await reporter.reconcile({ ...absent, payload: present(3001).payload }, never)
+    assert.deepEqual([writes(), ensemble.nodes.size > 0], [1, true])
+
+    for (const change of [
+      { zk_path: '/b' },
+      { zk_hosts: ['zk2:2181'] },
+      { zk_digest: 'a:b' },
+      { zk_session_timeout: 7 },
+    ])
+      assert.equal(reporter.reconfigure?.(options(change)), false, JSON.stringify(change))
+  })
 })
