@@ -1,13 +1,15 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import { type Clock, pause } from '../core/clock.ts'
+import { type Clock, pause, withDeadline } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/log.ts'
 import type { Task } from '../core/tasks.ts'
 import { type ManualEntries, type ManualEntry, splitExpired } from './manual-state.ts'
 
 const EVERY_MS = 1_000
+/** A disk that hangs holds up the start of the services for so long. */
+const READ_MS = 5_000
 /** What an entry of the spool shows as its author. */
 export const HACHECK = 'hacheck'
 
@@ -30,6 +32,8 @@ export class HacheckSpool {
   #known: ManualEntries = []
   /** Said once, until it can be read again. */
   #problem: string | undefined
+  /** The read that is under way: while one hangs there is no other, or all threads for files would come to hang. */
+  #reading: { readonly path: string; readonly found: Promise<ManualEntries> } | undefined
 
   constructor(options: HacheckSpoolOptions) {
     this.#options = options
@@ -40,7 +44,7 @@ export class HacheckSpool {
     const { clock, log, directory, onChange } = this.#options
     const path = directory()
     try {
-      const found = path === undefined ? [] : await readSpool(path)
+      const found = path === undefined ? [] : await this.#read(path)
       this.#problem = undefined
       const { standing } = splitExpired(found, clock.wallTime())
       if (isDeepStrictEqual(standing, this.#known)) return
@@ -51,6 +55,18 @@ export class HacheckSpool {
       if (problem !== this.#problem) log.warn('cannot read hacheck_spool, what it said last holds', { reason: problem })
       this.#problem = problem
     }
+  }
+
+  async #read(path: string): Promise<ManualEntries> {
+    if (this.#reading?.path !== path) {
+      const found = readSpool(path).finally(() => {
+        if (this.#reading?.found === found) this.#reading = undefined
+      })
+      this.#reading = { path, found }
+    }
+    const { found } = this.#reading
+    const never = new AbortController().signal
+    return withDeadline(this.#options.clock, READ_MS, `reading ${path}`, never, () => found)
   }
 
   /** Looks again and again. */

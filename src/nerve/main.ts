@@ -1,4 +1,4 @@
-import { afterIo, pause } from '../core/clock.ts'
+import { afterIo, pause, systemClock } from '../core/clock.ts'
 import type { Daemon, DaemonContext, DaemonType, Host } from '../core/daemon.ts'
 import { runDaemon } from '../core/daemon.ts'
 import { createPingTask } from '../core/pings.ts'
@@ -126,11 +126,26 @@ const thisProcess: Host = {
   print: (text) => process.stdout.write(text),
   complain: (text) => process.stderr.write(text),
   onSignal: (name, callback) => process.on(name, callback),
-  exit: (status) => process.exit(status),
+  exit: (status) => leave(status),
 }
 
+/** Ends the process, also while a file system hangs: Node would wait for its threads there, and take no signal any more. */
+function leave(status: number): never {
+  if (process.getActiveResourcesInfo().some((resource) => resource.startsWith('FSReq'))) {
+    thisProcess.complain('nerve: a file system does not answer; ending by SIGKILL\n')
+    process.kill(process.pid, 'SIGKILL')
+  }
+  return process.exit(status)
+}
+
+/** Files that are still being read at an orderly end have so long. */
+const LAST_READS_MS = 1_000
+
 /** Runs nerve with the arguments and the environment of this process. Resolves with the exit status. */
-export function main(): Promise<number> {
+export async function main(): Promise<number> {
   process.stdout.on('error', () => {}) // whoever writes is told by the callback of the write
-  return runDaemon(nerve, thisProcess)
+  const status = await runDaemon(nerve, thisProcess)
+  if (process.getActiveResourcesInfo().some((resource) => resource.startsWith('FSReq')))
+    await pause(systemClock, LAST_READS_MS, new AbortController().signal)
+  return leave(status)
 }

@@ -1,11 +1,11 @@
-import { type Clock, pause } from '../core/clock.ts'
+import { type Clock, pause, withDeadline } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
 import type { LogFields, Logger } from '../core/log.ts'
 import type { Metrics } from '../core/metrics.ts'
 import type { Task } from '../core/tasks.ts'
 import type { Availability } from './availability.ts'
 import { HACHECK } from './hacheck-spool.ts'
-import { ManualFile } from './manual-file.ts'
+import { type LoadedManual, ManualFile } from './manual-file.ts'
 import {
   type Applied,
   appliedTo,
@@ -25,6 +25,8 @@ import {
 const LOOK_EVERY_MS = 60_000
 /** A file that could not be written is tried again after this time. */
 const SAVE_AGAIN_MS = 10_000
+/** A disk that hangs holds up the start of the services, and the end of nerve, for so long each. */
+const DISK_MS = 5_000
 
 /** A service as manual state acts on it. */
 export interface ControlledService extends ManualService {
@@ -57,6 +59,10 @@ export class ManualControl {
   /** What of the file could not be read, until somebody says something anew. */
   #damage: string | undefined
   #unsaved: string | undefined
+  /** Why the file has not been read yet: until then it is not written either, or what stands in it would be lost. */
+  #unread: string | undefined
+  /** What was said before the file was read, to be said again then: it is newer. */
+  readonly #meanwhile: ((entries: ManualEntries) => ManualEntries)[] = []
   #wake = new AbortController()
 
   constructor(options: ManualControlOptions) {
@@ -68,18 +74,46 @@ export class ManualControl {
     )
   }
 
-  /** Reads what was said before a restart. To be called before the first service starts. */
+  /**
+   * Reads what was said before a restart. To be called before the first service starts. Never rejects, and takes no more
+   * than a few seconds: what a disk that hangs gives later counts from then on.
+   */
   async load(): Promise<void> {
     const { clock, log } = this.#options
-    const { entries, problem } = (await this.#file?.load(clock.wallTime())) ?? { entries: [] }
+    const file = this.#file
+    if (file === undefined) return this.#showProblem()
+    const loading = file.load(clock.wallTime())
+    try {
+      await this.#inTime(`reading ${file.path}`, loading)
+    } catch (error) {
+      this.#unread = `${messageOf(error)}: does its disk hang? What was disabled by hand is registered until it can be read, and nothing is kept; say it anew with smartstack nerve disable`
+      log.error('manual state cannot be read', { reason: this.#unread })
+      this.#showProblem()
+      void loading.then((loaded) => this.#onLoaded(loaded))
+      return
+    }
+    await this.#onLoaded(await loading)
+  }
+
+  async #onLoaded({ entries, problem }: LoadedManual): Promise<void> {
+    const { clock, log, services } = this.#options
     const { standing, expired } = splitExpired(entries, clock.wallTime())
-    this.#entries = standing
     this.#damage = problem
     if (problem !== undefined) log.error('manual state is damaged', { reason: problem })
     for (const entry of standing) log.info('still said by hand', fieldsOf(entry))
     for (const entry of expired) log.info('manual state expired while nerve was away', fieldsOf(entry))
-    if (problem !== undefined || expired.length > 0) await this.#save()
+    const isLate = this.#unread !== undefined
+    this.#unread = undefined
+    const words = { entries: this.#meanwhile.reduce((said, again) => again(said), standing), spool: this.#spool }
+    if (isLate) this.#follow(words, services(), { target: 'all', says: 'what manual.json said, which was read late' })
+    else this.#entries = words.entries
+    if (isLate || problem !== undefined || expired.length > 0) await this.#save()
     this.#showProblem()
+  }
+
+  /** Waits for a disk, and not for ever. @throws SmartStackError DEADLINE. */
+  #inTime(what: string, work: Promise<unknown>): Promise<unknown> {
+    return withDeadline(this.#options.clock, DISK_MS, what, new AbortController().signal, () => work)
   }
 
   /** What holds for a service now. */
@@ -98,7 +132,7 @@ export class ManualControl {
       entries: [...splitExpired(this.#entries, now).standing, ...splitExpired(this.#spool, now).standing],
       /** Where it is kept; null: nowhere. */
       file: this.#file?.path ?? null,
-      kept: this.#file !== undefined && this.#unsaved === undefined,
+      kept: this.#file !== undefined && this.#unsaved === undefined && this.#unread === undefined,
       problem: this.#problem ?? null,
     }
   }
@@ -114,10 +148,9 @@ export class ManualControl {
     const reason = command.reason === '' ? (before?.reason ?? '') : command.reason
     const since = before?.reason === reason ? before.since : this.#options.clock.wallTime()
     const entry = { ...command, reason, since }
-    const entries =
-      says.kind === 'enabled'
-        ? withEnabled(this.#entries, { ...entry, says }, services)
-        : withEntry(this.#entries, entry, services)
+    const entries = this.#apply((said) =>
+      says.kind === 'enabled' ? withEnabled(said, { ...entry, says }, services) : withEntry(said, entry, services),
+    )
     this.#damage = undefined
     return this.#change(entries, servicesOf(target, services), fieldsOf(entry))
   }
@@ -125,9 +158,14 @@ export class ManualControl {
   /** Takes back what was said of a target, of one aspect or both. What is said of a broader one holds then. */
   forget(target: string, aspect: keyof Applied | undefined, by: string | undefined): Promise<void> {
     const services = this.#options.services()
-    const entries = withoutTarget(this.#entries, target, aspect, services)
+    const entries = this.#apply((said) => withoutTarget(said, target, aspect, services))
     this.#damage = undefined
     return this.#change(entries, servicesOf(target, services), { target, says: 'nothing', by })
+  }
+
+  #apply(change: (entries: ManualEntries) => ManualEntries): ManualEntries {
+    if (this.#unread !== undefined) this.#meanwhile.push(change)
+    return change(this.#entries)
   }
 
   /** Takes over what hacheck's spool says now. */
@@ -160,7 +198,8 @@ export class ManualControl {
       await pause(clock, waitMs, AbortSignal.any([signal, this.#wake.signal]))
       if (!signal.aborted) await this.#expire()
     }
-    await this.#saving
+    const path = this.#file?.path
+    await this.#inTime(`writing ${path}`, this.#saving).catch((error: unknown) => this.#onUnsaved(path, error))
   }
 
   async #expire(): Promise<void> {
@@ -197,27 +236,37 @@ export class ManualControl {
     for (const { service } of changed) service.availability.refresh()
   }
 
-  /** One write after another; each writes what is said by then. */
-  #save(): Promise<void> {
-    this.#saving = this.#saving.then(async () => {
-      const { log } = this.#options
-      const path = this.#file?.path
-      try {
-        await this.#file?.save(this.#entries)
-        if (this.#unsaved !== undefined) log.info('manual state is kept again', { path })
-        this.#unsaved = undefined
-      } catch (error) {
-        const unsaved = `cannot write ${path}, so a restart forgets what was changed by hand: ${messageOf(error)}`
-        if (unsaved !== this.#unsaved) log.error('manual state is not kept', { path, reason: messageOf(error) })
-        this.#unsaved = unsaved
-      }
-      this.#showProblem()
-    })
-    return this.#saving
+  /** Resolves when what is said by then is on disk, or `status` says why not. */
+  async #save(): Promise<void> {
+    if (this.#unread !== undefined) return
+    this.#saving = this.#saving.then(() => this.#write()) // one after another
+    const path = this.#file?.path
+    await this.#inTime(`writing ${path}`, this.#saving).catch((error: unknown) => this.#onUnsaved(path, error))
+    this.#showProblem()
+  }
+
+  /** Never rejects. */
+  async #write(): Promise<void> {
+    const path = this.#file?.path
+    try {
+      await this.#file?.save(this.#entries)
+      if (this.#unsaved !== undefined) this.#options.log.info('manual state is kept again', { path })
+      this.#unsaved = undefined
+    } catch (error) {
+      this.#onUnsaved(path, error)
+    }
+    this.#showProblem()
+  }
+
+  #onUnsaved(path: string | undefined, error: unknown): void {
+    const unsaved = `cannot write ${path}, so a restart forgets what was changed by hand: ${messageOf(error)}`
+    if (unsaved !== this.#unsaved)
+      this.#options.log.error('manual state is not kept', { path, reason: messageOf(error) })
+    this.#unsaved = unsaved
   }
 
   get #problem(): string | undefined {
-    const problems = [this.#damage, this.#unsaved].flatMap((problem) => problem ?? [])
+    const problems = [this.#unread, this.#damage, this.#unsaved].flatMap((problem) => problem ?? [])
     return problems.length === 0 ? undefined : problems.join('\n')
   }
 

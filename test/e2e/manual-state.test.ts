@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -222,6 +223,39 @@ describe('manual state of nerve', function () {
     await crash()
     await nerve.restart()
     assert.deepEqual(await nodes('web'), [])
+  })
+
+  describe('on a disk that hangs at the start', () => {
+    const startHanging = async () => {
+      await mkdir(join(directory, 'state'))
+      execFileSync('mkfifo', [manualFile()]) // whoever reads it waits for a writer
+      await start()
+      await registered('web')
+    }
+
+    it('nerve starts, says loudly what it does not know, and does what the disk says when it answers', async () => {
+      await startHanging()
+      assert.match(nerve.output, /"level":"?error"?.*manual state cannot be read/)
+      const { kept, problem } = (await ask('GET', '')).answer
+      assert.deepEqual(
+        [kept, /does its disk hang\? What was disabled by hand is registered/.test(String(problem))],
+        [false, true],
+      )
+      const disabled = { target: 'web', says: 'disabled', reason: 'disk', since: '2030-01-01T00:00:00.000Z' }
+      await writeFile(manualFile(), JSON.stringify({ format: 1, entries: [disabled] }))
+      await gone('web')
+      await registered('db')
+      await eventually(async () => assert.equal((await ask('GET', '')).answer.kept, true))
+      assert.equal(await nerve.stop(), 0)
+      assert.match(await readFile(manualFile(), 'utf8'), /"disabled","reason":"disk"/)
+    })
+
+    it('nerve ends while it hangs, and takes its znodes along', async () => {
+      await startHanging()
+      assert.equal(await nerve.stop(30_000), 'SIGKILL', 'of its own doing: there is no other way')
+      assert.match(nerve.output, /"msg":"stopped".*\nnerve: a file system does not answer; ending by SIGKILL\n$/)
+      assert.deepEqual(await nodes('web'), [])
+    })
   })
 
   it('without a state_directory everything works, and the answer says that a restart forgets it', async () => {

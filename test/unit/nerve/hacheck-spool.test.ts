@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -102,5 +103,23 @@ describe('HacheckSpool', () => {
     stop.abort()
     await running
     assert.deepEqual([told[0], clock.pending], [['web'], 0])
+  })
+
+  it('is waited for 5 s when its disk hangs, read once, and followed when it answers', async () => {
+    const file = join(directory, 'web')
+    execFileSync('mkfifo', [file])
+    for (let look = 0; look < 3; look++) {
+      const looked = spool.look()
+      await clock.advance(5_000)
+      await looked
+    }
+    const warnings = log.lines.filter(({ message }) => message.startsWith('cannot read hacheck_spool'))
+    assert.equal(warnings.length, 1)
+    assert.deepEqual(told, [])
+    const looking = spool.look()
+    await writeFile(file, '{"reason": "x"}') // one reader takes it: a second would wait for ever
+    await looking
+    assert.deepEqual(told, [['web']])
+    assert.equal(clock.pending, 0)
   })
 })

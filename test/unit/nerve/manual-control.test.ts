@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -241,5 +242,91 @@ describe('ManualControl', () => {
     assert.match(control.status.problem ?? '', /is damaged: entry 2: .*put aside as .*smartstack nerve disable/)
     await restart()
     assert.deepEqual([stateOf('web')[0], await problem()], ['disabled', 0])
+  })
+
+  describe('on a disk that hangs', () => {
+    /** Whoever reads it waits until somebody writes. */
+    const hang = () => execFileSync('mkfifo', [join(directory, 'manual.json')])
+    const entry = (target: string) =>
+      JSON.stringify({ target, says: 'disabled', reason: 'disk', since: '2030-01-01T00:00:00.000Z' })
+    const answer = (...targets: string[]) =>
+      writeFile(join(directory, 'manual.json'), `{"format": 1, "entries": [${targets.map(entry)}]}`)
+    const late = async (...targets: string[]) => {
+      await answer(...targets)
+      await eventually(() => assert.equal(said('still said by hand').length, targets.length))
+    }
+
+    beforeEach(async () => {
+      await end()
+      log.lines.length = 0
+      hang()
+      const started = start()
+      await clock.advance(4_999)
+      assert.deepEqual(said('manual state cannot be read'), [])
+      await clock.advance(1)
+      await started
+    })
+
+    it('goes on after 5 s, and says loudly that what was disabled is registered', async () => {
+      assert.match(
+        String(said('manual state cannot be read')[0]?.['reason']),
+        /manual\.json took longer than 5000 ms: .* say it anew/,
+      )
+      const { kept, problem: told } = control.status
+      assert.equal(kept, false)
+      assert.match(String(told), /does its disk hang\?/)
+      assert.equal(await problem(), 1)
+      assert.deepEqual(stateOf('web'), ['enabled', undefined])
+      await late('web')
+      await eventually(() => assert.equal(control.status.kept, true))
+    })
+
+    it('takes what the disk says late, tells the services, and all is well again', async () => {
+      await late('web')
+      assert.deepEqual([stateOf('web'), refreshed], [['disabled', undefined], ['web']])
+      assert.deepEqual(
+        said('changed by hand').map(({ service: name, to }) => [name, to]),
+        [['web', 'disabled']],
+      )
+      await eventually(() => assert.deepEqual([control.status.problem, control.status.kept], [null, true]))
+      assert.equal(await problem(), 0)
+    })
+
+    it('writes nothing before it has read, and lets what was said meanwhile win', async () => {
+      await control.say({ target: 'web', says: { kind: 'enabled' }, reason: '' })
+      await control.say({ target: 'db', says: { kind: 'weight', weight: 3 }, reason: '' })
+      assert.equal(control.status.kept, false)
+      await late('web', 'db')
+      assert.deepEqual(
+        [stateOf('web'), stateOf('db')],
+        [
+          ['enabled', undefined],
+          ['disabled', 3],
+        ],
+      )
+      await eventually(async () => {
+        const { entries } = JSON.parse(await readFile(join(directory, 'manual.json'), 'utf8')) as {
+          entries: { target: string; says: string }[]
+        }
+        assert.deepEqual(entries.map(({ target, says }) => `${target} ${says}`).sort(), ['db disabled', 'db weight'])
+      })
+    })
+
+    it('ends all the same', async () => {
+      await end()
+      await late('web')
+      await eventually(() => assert.equal(control.status.kept, true))
+    })
+  })
+
+  it('a command is answered within 5 s when the disk hangs, and says that it is not kept', async () => {
+    await mkdir(join(directory, 'elsewhere'))
+    execFileSync('mkfifo', [join(directory, 'elsewhere', 'manual.json.tmp')])
+    const moved = control.keepIn(join(directory, 'elsewhere'))
+    await clock.advance(5_000)
+    await moved
+    assert.match(String(control.status.problem), /cannot write .* took longer than 5000 ms/)
+    await readFile(join(directory, 'elsewhere', 'manual.json.tmp')) // lets the writer go on
+    await eventually(() => assert.match(String(control.status.problem), /cannot write/))
   })
 })
