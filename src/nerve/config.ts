@@ -12,6 +12,7 @@ import { blablacarDialect, isBlablacar } from './blablacar/dialect.ts'
 import type { ReadOptions } from './blablacar/translate.ts'
 import { loadCheckModules } from './check-modules.ts'
 import type { CheckType } from './checks/check.ts'
+import { labelWarnings } from './label-text.ts'
 import type { CheckConfig, NerveConfig, PluginConfig, ServiceConfig } from './model.ts'
 import {
   checkRegistry,
@@ -38,7 +39,10 @@ function dialectWith(checkTypes: Registry<CheckType>): ConfigDialect<ParsedConfi
     // Airbnb's nerve reads the JSON files last, so they win (reference airbnb.md 2.2).
     extensions: ['.yaml', '.yml', '.json'],
     check: ({ services }, sources) =>
-      Object.entries(services).flatMap(([name, service]) => idleKeys(name, service as ParsedService, sources)),
+      Object.entries(services).flatMap(([name, service]) => [
+        ...idleKeys(name, service as ParsedService, sources),
+        ...labelWarnings(name, (service as ParsedService).labels, sources),
+      ]),
     build: (parsed, serviceNames, fingerprints) => buildConfig(parsed, serviceNames, { checkTypes, fingerprints }),
   }
 }

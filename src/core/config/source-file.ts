@@ -37,6 +37,8 @@ export interface Location {
   readonly value: Position
   /** The expressions that the value came from, as written, e.g. `${PORT}`, and what they gave. */
   readonly environment?: EnvironmentText | undefined
+  /** The text of a value that is no map or list, without quotes: `1.10` where plain data has the number 1.1. */
+  readonly written?: string | undefined
 }
 
 export interface EnvironmentText {
@@ -242,17 +244,18 @@ class SourceReader {
     let value = this.#position(start(node) ?? 0)
     for (const [index, step] of path.entries()) {
       const found = this.#child(node, step)
-      if (found === undefined) return { key, value: index === path.length ? value : key, ...this.#environmentOf(node) }
+      if (found === undefined) return { key, value: index === path.length ? value : key, ...this.#textOf(node) }
       node = this.#resolve(found.value)
       const valueAt = this.#position(start(node) ?? start(found.key) ?? 0)
       key = found.key === undefined ? valueAt : this.#position(start(found.key) ?? 0)
       value = isScalar(node) && (node.range?.[0] !== node.range?.[1] || found.key === undefined) ? valueAt : key
     }
-    return { key, value, ...this.#environmentOf(node) }
+    return { key, value, ...this.#textOf(node) }
   }
 
-  #environmentOf(node: unknown): Pick<Location, 'environment'> {
-    return isScalar(node) ? { environment: this.#environment.get(node) } : {}
+  #textOf(node: unknown): Pick<Location, 'environment' | 'written'> {
+    const environment = isScalar(node) ? this.#environment.get(node) : undefined
+    return isScalar(node) ? { environment, written: environment?.text ?? node.source } : {}
   }
 
   #keys(path: ConfigPath): readonly string[] {

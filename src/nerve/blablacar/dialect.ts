@@ -4,6 +4,7 @@ import type { Problem } from '../../core/config/problems.ts'
 import { isMap, problemAt, type Sources } from '../../core/config/sources.ts'
 import { parseTemplatedFile } from '../../core/config/templated-file.ts'
 import { messageOf } from '../../core/errors.ts'
+import { withLabelsAsWritten } from '../label-text.ts'
 import type { NerveConfig } from '../model.ts'
 import { MIN_INTERVALS } from '../warm-up.ts'
 import { translateCheck, translateReporter } from './plug-ins.ts'
@@ -46,13 +47,17 @@ function lenient(environment: Environment): Environment {
 
 /** BlaBlaCar's files. `instanceId` names this nerve on its status page. */
 export function blablacarDialect(instanceId: string, read: ReadOptions): ConfigDialect<BlablacarConfig, NerveConfig> {
-  return {
+  const dialect: ConfigDialect<BlablacarConfig, NerveConfig> = {
     schema: blablacarSchema,
     anyCase: true,
     extensions: [],
     parse: (file, text, environment) => parseTemplatedFile(file, text, environment, DATASOURCE_FIELDS),
     check: (parsed, sources) => findProblems(parsed, sources, read),
     build: (parsed) => translate(parsed, instanceId, read),
+  }
+  return {
+    ...dialect,
+    extend: async (sources) => ({ dialect, sources: { ...sources, value: withLabelsAsWritten(sources) } }),
   }
 }
 

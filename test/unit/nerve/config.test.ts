@@ -460,6 +460,47 @@ describe('config/nerve.yaml', () => {
     })
   })
 
+  describe('labels that are numbers', () => {
+    const files = (main: string, own: string) => ({ 'nerve.yaml': main, 'conf.d/own.yaml': own })
+    const keys = 'host: a\n    port: 1\n    zk_hosts: [zk1]\n    zk_path: /a\n'
+    const main = (labels: string) =>
+      `instance_id: i-1\nservice_conf_dir: DIRECTORY/conf.d\nservices:\n  web:\n    ${keys}    labels: ${labels}\n`
+    const warningsOf = async (labels: string, environment: Readonly<Record<string, string>> = {}) =>
+      withFiles(files('', `host: a\nport: 1\nzk_hosts: [zk1]\nzk_path: /a\nlabels: ${labels}\n`), async (directory) => {
+        const file = join(directory, 'nerve.yaml')
+        await writeFile(file, main(labels).replace('DIRECTORY', directory))
+        const { config, warnings } = await loadNerveConfig({ file, environment })
+        const lines = warnings.map((warning) => formatProblem(warning).replaceAll(`${directory}/`, ''))
+        return { labels: config.services.map((service) => service.labels), lines }
+      })
+
+    it('are published as numbers, as by Airbnb, with a warning where that is not what is written', async () => {
+      const { labels, lines } = await warningsOf('{version: 1.10, build: 0x1f, weight: 5, quoted: "1.10", flag: true}')
+      const published = { version: 1.1, build: 31, weight: 5, quoted: '1.10', flag: true }
+      assert.deepEqual(labels, [published, published])
+      const say = (place: string, label: string, written: string, value: string) =>
+        `${place}labels.${label}: the number ${written} is published as ${value}; to publish it as it is written, put it in quotes: "${written}"`
+      assert.deepEqual([...lines].sort(), [
+        say('conf.d/own.yaml:5:19 ', 'version', '1.10', '1.1'),
+        say('conf.d/own.yaml:5:32 ', 'build', '0x1f', '31'),
+        say('nerve.yaml:9:23 services.web.', 'version', '1.10', '1.1'),
+        say('nerve.yaml:9:36 services.web.', 'build', '0x1f', '31'),
+      ])
+    })
+
+    it('are seen in what comes from the environment, too', async () => {
+      const { lines } = await warningsOf('{version: "1", minor: 1.${MINOR}}', { MINOR: '10' })
+      assert.equal(lines.length, 2)
+      assert.match(String(lines[0]), /labels\.minor: the number 1\.10 is published as 1\.1;/)
+    })
+
+    it('are seen in JSON, too', async () => {
+      const service = '{"host": "a", "port": 1, "zk_hosts": ["zk1"], "zk_path": "/a", "labels": {"version": 1.10}}'
+      const { warnings } = await load(`{"instance_id": "i-1", "services": {"web": ${service}}}`)
+      assert.match(warnings.map(formatProblem).join(), /labels\.version: the number 1\.10 is published as 1\.1;/)
+    })
+  })
+
   it('config/nerve.yaml has every key that nerve knows', async () => {
     const present = dataKeys(parse(await withEveryKey('config/nerve.yaml'), { merge: true }), new Set(['services']))
     const known = schemaKeys(JSON.parse(toConfigSchema(nerveSchema, '')))

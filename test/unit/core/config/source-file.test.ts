@@ -262,3 +262,14 @@ describe('parseSourceFile()', () => {
     )
   })
 })
+
+describe('SourceFile.locate().written', () => {
+  it('is the text of a value as it is written, without quotes, and none of a map or list', () => {
+    const { locate } = parse('a: 1.10\nb: "1.10"\nc: ${A}0\nd: [1e3]\ne: &x 0x1f\nf: *x\n', { A: '2.' })
+    const written = (...path: (string | number)[]) => locate(path).written
+    assert.deepEqual(
+      [written('a'), written('b'), written('c'), written('d'), written('d', 0), written('f')],
+      ['1.10', '1.10', '2.0', undefined, '1e3', '0x1f'],
+    )
+  })
+})

@@ -391,6 +391,18 @@ describe('config/nerve-blablacar.yaml', () => {
       if (key !== 'enableWarmupMaxDurationInMilli') assert.equal(Number(said), value, key)
     }
   })
+
+  it('publishes labels as they are written, which go-nerve keeps as text', async () => {
+    const labels =
+      '{version: 1.10, build: 12345678901234567890, flag: True, octal: 010, quoted: "1.10", from: {{ .A }}.0}'
+    const { config } = await load(
+      `services:\n  - port: 80\n    checks: [{type: tcp}]\n    Labels: ${labels}\n    ${ZK}\n`,
+      { A: '2' },
+    )
+    assert.deepEqual(config.services[0]?.labels, {
+      ...{ version: '1.10', build: '12345678901234567890', flag: 'True', octal: '010', quoted: '1.10', from: '2.0' },
+    })
+  })
 })
 
 describe('blablacarSchema', () => {
