@@ -11,11 +11,10 @@ export interface Narrowed {
  * it, at the cost of the change. Servers that did not change are the same objects.
  */
 export function narrow(backend: Backend, settled: Backend, running: readonly ObservedServer[]): Narrowed {
-  const before = new Set(settled.servers)
-  const servers = backend.servers.filter((server) => !before.has(server))
+  const { added: servers, gone: left } = difference(backend.servers, settled.servers)
   const names = new Set(servers.map(({ name }) => name))
   const ids = new Set(servers.map(({ id }) => id))
-  const gone = goneNames(backend, settled)
+  const gone = new Set(left.map(({ name }) => name))
   const touched = running.filter(({ name, id }) => names.has(name) || ids.has(id) || gone.has(name))
   const hosts = new Map(servers.map(({ name, host }) => [name, host]))
   // Whether a server can be moved depends on the others.
@@ -24,9 +23,22 @@ export function narrow(backend: Backend, settled: Backend, running: readonly Obs
   return { backend: { ...backend, servers }, running: touched }
 }
 
-function goneNames(backend: Backend, settled: Backend): ReadonlySet<string> {
-  const now = new Set(backend.servers)
-  const names = new Set(settled.servers.flatMap((server) => (now.has(server) ? [] : [server.name])))
-  for (const { name } of backend.servers) names.delete(name)
-  return names
+/** What is only in the one or in the other. Most of two lists is the same at both ends, which costs next to nothing. */
+function difference<T>(
+  now: readonly T[],
+  before: readonly T[],
+): { readonly added: readonly T[]; readonly gone: readonly T[] } {
+  const shorter = Math.min(now.length, before.length)
+  let start = 0
+  while (start < shorter && now[start] === before[start]) start++
+  let end = 0
+  while (end < shorter - start && now[now.length - 1 - end] === before[before.length - 1 - end]) end++
+  const middleNow = now.slice(start, now.length - end)
+  const middleBefore = before.slice(start, before.length - end)
+  const setNow = new Set(middleNow)
+  const setBefore = new Set(middleBefore)
+  return {
+    added: middleNow.filter((one) => !setBefore.has(one)),
+    gone: middleBefore.filter((one) => !setNow.has(one)),
+  }
 }

@@ -1,92 +1,7 @@
 import { splitSeverity } from './answers.ts'
-import type { AdminState, ObservedServer } from './model.ts'
+import { Rows } from './rows.ts'
 
 /** Readers of what HAProxy reports on its stats socket. All are pure; columns are found by their names where there are any. */
-
-/** Bits of `srv_admin_state`: only what an operator or the Runtime API forced; inherited maintenance is not ours to end. */
-const FORCED_MAINT = 0x01
-const FORCED_DRAIN = 0x08
-/** Bits of `srv_check_state`. */
-const CHECK_CONFIGURED = 0x02
-const CHECK_ENABLED = 0x04
-
-const STATE_COLUMNS = [
-  'be_name',
-  'srv_name',
-  'srv_id',
-  'srv_addr',
-  'srv_port',
-  'srv_uweight',
-  'srv_admin_state',
-  'srv_check_state',
-] as const
-
-/**
- * Reads `show servers state [<backend>]`: servers by backend, in HAProxy's order. Backends without servers do not appear.
- * undefined: HAProxy has no such backend.
- * @throws SyntaxError when the text is anything else.
- */
-export function parseServersState(text: string): ReadonlyMap<string, readonly ObservedServer[]> | undefined {
-  const { words } = splitSeverity(text)
-  if (/^(?:Can't find backend|No such backend)\.?$/.test(words)) return undefined
-  const [version, header, ...rows] = words.split('\n')
-  if (version !== '1' || header === undefined || !header.startsWith('# ')) {
-    throw new SyntaxError(`not an answer to "show servers state": ${words.slice(0, 100)}`)
-  }
-  const columns = columnsOf(header, STATE_COLUMNS)
-  const backends = new Map<string, ObservedServer[]>()
-  const wanted = STATE_COLUMNS.map((name) => columns[name])
-  for (const row of rows) {
-    if (row === '') continue
-    const [backend = '', ...fields] = fieldsOf(row, wanted)
-    const servers = backends.get(backend)
-    const server = observedServer(fields)
-    if (servers === undefined) backends.set(backend, [server])
-    else servers.push(server)
-  }
-  return backends
-}
-
-/** The wanted columns of a row, in the order of `wanted`. There may be ten thousand rows: the other columns are not cut out. */
-function fieldsOf(row: string, wanted: readonly number[]): string[] {
-  const fields: string[] = wanted.map(() => '')
-  let start = 0
-  for (let column = 0; start <= row.length; column++) {
-    const blank = row.indexOf(' ', start)
-    const end = blank === -1 ? row.length : blank
-    const place = wanted.indexOf(column)
-    if (place !== -1) fields[place] = row.slice(start, end)
-    start = end + 1
-  }
-  return fields
-}
-
-/** @param fields those of `STATE_COLUMNS` after the first. */
-function observedServer([
-  name = '',
-  id,
-  address = '',
-  port,
-  weight,
-  state,
-  checkState,
-]: readonly string[]): ObservedServer {
-  const check = Number(checkState)
-  return {
-    name,
-    address,
-    port: Number(port),
-    id: Number(id),
-    weight: Number(weight),
-    adminState: adminState(Number(state)),
-    checking: (check & CHECK_CONFIGURED) !== 0 && (check & CHECK_ENABLED) !== 0,
-  }
-}
-
-function adminState(bits: number): AdminState {
-  if ((bits & FORCED_MAINT) !== 0) return 'maint'
-  return (bits & FORCED_DRAIN) !== 0 ? 'drain' : 'ready'
-}
 
 /** Where each wanted column is in a header line that starts with `#`. */
 function columnsOf<Name extends string>(header: string, names: readonly Name[]): Readonly<Record<Name, number>> {
@@ -137,24 +52,22 @@ export interface ServerConnections {
 
 /**
  * Reads `show servers conn [<backend>]`, by `backend/server`. Needs HAProxy 2.3.
+ * @param wanted the servers that are asked for, as `backend/server`. Default: all.
  * @throws SyntaxError when the text is anything else.
  */
-export function parseServersConn(text: string): ReadonlyMap<string, ServerConnections> {
+export function parseServersConn(text: string, wanted?: ReadonlySet<string>): ReadonlyMap<string, ServerConnections> {
   const { words } = splitSeverity(text)
-  const [header, ...rows] = words.split('\n')
-  if (header === undefined || !header.startsWith('# ')) {
+  if (!words.startsWith('# ')) {
     throw new SyntaxError(`not an answer to "show servers conn": ${words.slice(0, 100)}`)
   }
-  const columns = columnsOf(header, ['bkname/svname', 'used_cur', 'idle_cur'])
-  return new Map(
-    rows
-      .filter((row) => row !== '')
-      .map((row) => row.split(' '))
-      .map((fields) => [
-        fields[columns['bkname/svname']] ?? '',
-        { used: Number(fields[columns.used_cur]), idle: Number(fields[columns.idle_cur]) },
-      ]),
-  )
+  const rows = new Rows(words, 0, ['bkname/svname', 'used_cur', 'idle_cur'])
+  const connections = new Map<string, ServerConnections>()
+  while (rows.next()) {
+    const server = rows.text('bkname/svname')
+    if (wanted?.has(server) === false) continue
+    connections.set(server, { used: rows.number('used_cur'), idle: rows.number('idle_cur') })
+  }
+  return connections
 }
 
 /** One row of `show stat`, as far as people ask for it. */

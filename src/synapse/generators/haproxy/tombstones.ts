@@ -1,6 +1,6 @@
 import { serverOf } from './commands.ts'
 import { afterRefusal, nextDeletionAt, planDeletions, updateTombstones } from './deletions.ts'
-import type { Backend, ObservedServer, Tombstone } from './model.ts'
+import type { Backend, ObservedServer, RuntimeCommand, Tombstone } from './model.ts'
 import type { CommandOutcome, WorkerLink } from './worker-link.ts'
 
 /** Between the two looks that must both find a server without connections. */
@@ -67,7 +67,7 @@ export class Tombstones {
     const due = now < this.#lookedAt + GATHER_MS ? [] : planDeletions(this.#all(), now).slice(0, MOST_AT_ONCE)
     if (due.length === 0) return []
     this.#lookedAt = now
-    const quiet = await this.#look(link, new Set(due.map(({ backend }) => backend)), signal)
+    const quiet = await this.#look(link, due, signal)
     const commands = due.filter((command) => {
       const key = keyOf(command.backend, serverOf(command))
       return quiet.has(key) && this.#quiet.has(key)
@@ -92,10 +92,11 @@ export class Tombstones {
     return [...this.#byBackend.values()].flatMap((tombstones) => [...tombstones.values()])
   }
 
-  /** The servers of these backends that nothing is connected to. */
-  async #look(link: WorkerLink, backends: ReadonlySet<string>, signal: AbortSignal): Promise<Set<string>> {
+  /** Those of these servers that nothing is connected to. */
+  async #look(link: WorkerLink, due: readonly RuntimeCommand[], signal: AbortSignal): Promise<Set<string>> {
     const quiet = new Set<string>()
-    for (const [key, { used, idle }] of await link.connections([...backends], signal)) {
+    const servers = new Set(due.map((command) => keyOf(command.backend, serverOf(command))))
+    for (const [key, { used, idle }] of await link.connections(servers, signal)) {
       if (used + idle === 0) quiet.add(key)
     }
     return quiet

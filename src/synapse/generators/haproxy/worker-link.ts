@@ -5,8 +5,9 @@ import { type Answer, classifyAnswer } from './answers.ts'
 import { formatCommand } from './commands.ts'
 import { ServerLedger } from './ledger.ts'
 import type { ObservedServer, RuntimeCommand } from './model.ts'
-import { parseInfo, parseServersConn, parseServersState, type ServerConnections, type WorkerInfo } from './observe.ts'
+import { parseInfo, parseServersConn, type ServerConnections, type WorkerInfo } from './observe.ts'
 import { WorkerSession } from './runtime.ts'
+import { parseServersState } from './servers-state.ts'
 import { socketError } from './socket.ts'
 
 const POLL_MS = 10
@@ -99,7 +100,7 @@ export class WorkerLink {
   /** Observes every backend. */
   async observeAll(signal: AbortSignal): Promise<void> {
     const answer = await this.#ask('show servers state', signal)
-    const backends = parseServersState(answer)
+    const backends = parseServersState(answer, this.#observed)
     if (backends === undefined) throw this.#surprise('show servers state', answer)
     this.#observed = new Map(backends)
     this.#observedAt = this.#options.clock.now()
@@ -113,7 +114,7 @@ export class WorkerLink {
       signal,
     )
     for (const [index, name] of names.entries()) {
-      const found = parseServersState(answers[index] ?? '')
+      const found = parseServersState(answers[index] ?? '', this.#observed)
       if (found === undefined) {
         missing.push(name)
         this.#observed.delete(name)
@@ -156,13 +157,17 @@ export class WorkerLink {
     this.#observed.set(backend, afterCommands(this.#observed.get(backend) ?? [], commands))
   }
 
-  /** Connections that hold the servers of some backends, by `backend/server`. */
-  async connections(backends: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, ServerConnections>> {
+  /** Connections that hold these servers, by `backend/server`, as they are wanted. */
+  async connections(
+    servers: ReadonlySet<string>,
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, ServerConnections>> {
+    const backends = [...new Set([...servers].map((server) => server.slice(0, server.indexOf('/'))))]
     const answers = await this.#open().send(
       backends.map((backend) => `show servers conn ${backend}`),
       signal,
     )
-    return new Map(answers.flatMap((answer) => [...parseServersConn(answer)]))
+    return new Map(answers.flatMap((answer) => [...parseServersConn(answer, servers)]))
   }
 
   /**

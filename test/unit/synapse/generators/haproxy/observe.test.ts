@@ -3,73 +3,8 @@ import {
   parseInfo,
   parseProc,
   parseServersConn,
-  parseServersState,
   parseStat,
 } from '../../../../../src/synapse/generators/haproxy/observe.ts'
-
-const STATE_HEADER =
-  '# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state srv_agent_state bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_use_ssl srv_check_port srv_check_addr srv_agent_addr srv_agent_port'
-
-const state = (...rows: string[]) => `1\n${STATE_HEADER}\n${rows.map((row) => `${row}\n`).join('')}`
-
-describe('parseServersState()', () => {
-  it('parseServersState() reads what 2.6.12 says of a static and a dynamic server', () => {
-    const text = state(
-      '3 b 5 s1 127.0.0.1 0 0 1 1 1 8 2 0 6 0 0 1 - 18081 - 0 0 - - 0',
-      '3 b 7 x 127.0.0.2 2 0 30 3 0 1 0 2 2 0 0 1 - 18082 - 0 0 - - 0',
-      '4 c 9 y ::1 0 1 1 1 0 1 0 2 0 0 0 1 - 80 - 0 0 - - 0',
-    )
-    assert.deepEqual(
-      parseServersState(text),
-      new Map([
-        [
-          'b',
-          [
-            { name: 's1', address: '127.0.0.1', port: 18081, id: 5, weight: 1, adminState: 'ready', checking: true },
-            { name: 'x', address: '127.0.0.2', port: 18082, id: 7, weight: 30, adminState: 'ready', checking: false },
-          ],
-        ],
-        ['c', [{ name: 'y', address: '::1', port: 80, id: 9, weight: 1, adminState: 'maint', checking: false }]],
-      ]),
-    )
-  })
-
-  const bits = [
-    { bits: 0x00, says: 'ready', why: 'nothing' },
-    { bits: 0x01, says: 'maint', why: 'forced maintenance' },
-    { bits: 0x05, says: 'maint', why: 'forced by the configuration' },
-    { bits: 0x08, says: 'drain', why: 'forced drain' },
-    { bits: 0x09, says: 'maint', why: 'maintenance over drain' },
-    { bits: 0x04, says: 'ready', why: 'the configuration said disabled, the Runtime API has lifted it' },
-    { bits: 0x02, says: 'ready', why: 'inherited from a tracked server, not ours to end' },
-    { bits: 0x20, says: 'ready', why: 'the name does not resolve, not ours to end' },
-  ] as const
-  for (const { bits: admin, says, why } of bits) {
-    it(`parseServersState() reads admin state ${admin} as ${says}: ${why}`, () => {
-      const parsed = parseServersState(state(`3 b 5 s1 127.0.0.1 0 ${admin} 1 1 1 8 2 0 6 0 0 1 - 18081 - 0 0 - - 0`))
-      assert.equal(parsed?.get('b')?.[0]?.adminState, says)
-    })
-  }
-
-  it('parseServersState() finds columns by name, not by place', () => {
-    const text =
-      '1\n# srv_name srv_new be_name srv_id srv_addr srv_port srv_uweight srv_admin_state srv_check_state\nn ? be 4 10.0.0.1 80 7 8 6\n'
-    assert.deepEqual(parseServersState(text)?.get('be'), [
-      { name: 'n', address: '10.0.0.1', port: 80, id: 4, weight: 7, adminState: 'drain', checking: true },
-    ])
-  })
-
-  it('parseServersState() knows a backend that is not there from one without servers', () => {
-    assert.equal(parseServersState("[3]: Can't find backend.\n"), undefined)
-    assert.deepEqual(parseServersState(state()), new Map())
-  })
-
-  it('parseServersState() refuses anything else', () => {
-    assert.throws(() => parseServersState('Permission denied\n'), SyntaxError)
-    assert.throws(() => parseServersState(''), SyntaxError)
-    assert.throws(() => parseServersState('1\n# be_name srv_name\n'), /no column srv_id/)
-  })
-})
 
 describe('parseInfo()', () => {
   it('parseInfo() reads pid, version, start and whether the worker stops', () => {
@@ -89,6 +24,11 @@ describe('parseServersConn()', () => {
 
   it('parseServersConn() reads used and idle connections', () => {
     assert.deepEqual(parseServersConn(text), new Map([['b/s1', { used: 2, idle: 3 }]]))
+  })
+
+  it('parseServersConn() reads only those that are wanted', () => {
+    const more = `${text}b/s2 3/6 127.0.0.1 18082 - 5000 7 7 1 0 0 -1 8 1 2\n`
+    assert.deepEqual(parseServersConn(more, new Set(['b/s2', 'c/s2'])), new Map([['b/s2', { used: 7, idle: 8 }]]))
   })
 
   it('parseServersConn() refuses anything else', () => {
