@@ -380,6 +380,19 @@ describeOnEachHaproxy('ConfigFile', (binary) => {
     assert.equal(await readFile(directory.file('haproxy.cfg'), 'utf8'), good)
   })
 
+  it('ConfigFile.put() replaces the file without a check', async () => {
+    const config = file('exit 1')
+    await config.put(good)
+    assert.equal(await config.read(), good)
+  })
+
+  it('ConfigFile.isProvable is true of a check that is HAProxy alone', () => {
+    const options = { path: '', candidatePath: '', checkTimeoutMs: 1, clock: systemClock }
+    assert.equal(new ConfigFile({ ...options, check: haproxyCheck(), isHaproxyCheck: true }).isProvable, true)
+    assert.equal(new ConfigFile({ ...options, check: 'lint', isHaproxyCheck: false }).isProvable, false)
+    assert.equal(new ConfigFile({ ...options, check: undefined, isHaproxyCheck: true }).isProvable, false)
+  })
+
   it('ConfigFile.replace() says why a file cannot be written', async () => {
     await assert.rejects(file(undefined, directory.file('no/such/file')).replace(good, never), {
       code: 'HAPROXY_CONFIG',

@@ -10,6 +10,8 @@ export interface ConfigFileOptions {
   readonly candidatePath: string
   /** A shell command, or a list as it is; exit status 0 accepts the candidate. undefined: no check. */
   readonly check: string | readonly string[] | undefined
+  /** `check` is nothing but HAProxy's own. Default false: it may look at more than HAProxy does. */
+  readonly isHaproxyCheck?: boolean
   /** Longest run of the check, ms. */
   readonly checkTimeoutMs: number
   readonly clock: Clock
@@ -63,6 +65,11 @@ export class ConfigFile {
     await moveDurably(this.#options.candidatePath, this.#options.path)
   }
 
+  /** Whether the check is HAProxy's alone, so that a text that HAProxy is known to take may go without it: `put`. */
+  get isProvable(): boolean {
+    return this.#options.isHaproxyCheck === true && this.#options.check !== undefined
+  }
+
   /** Why this text would be refused; undefined when it would not. The file stays as it is. */
   async test(text: string, signal: AbortSignal): Promise<RefusedConfig | undefined> {
     const { check, checkTimeoutMs, clock, candidatePath, onChecked } = this.#options
@@ -73,8 +80,8 @@ export class ConfigFile {
     return result.status === 0 ? undefined : new RefusedConfig(candidatePath, text, complaintsOf(result))
   }
 
-  /** Puts a text back that has passed the check before. @throws SmartStackError HAPROXY_CONFIG. */
-  async restore(text: string): Promise<void> {
+  /** Puts a text in place that is known to pass the check, e.g. because it did before. @throws SmartStackError HAPROXY_CONFIG. */
+  async put(text: string): Promise<void> {
     const { path, candidatePath } = this.#options
     await this.#writeCandidate(text)
     await moveDurably(candidatePath, path)

@@ -2,8 +2,17 @@ import { isDeepStrictEqual } from 'node:util'
 import type { GeneratorService } from '../generator.ts'
 import type { Capabilities } from './capabilities.ts'
 import type { HaproxyOptions, HaproxyServiceOptions } from './config.ts'
-import { buildBackends, buildDesired, createDesiredCache, renderDesired, type Warning } from './desired.ts'
+import {
+  type BuiltService,
+  buildDesired,
+  buildServices,
+  createDesiredCache,
+  renderDesired,
+  type Warning,
+} from './desired.ts'
+import { fill, type Layout } from './layout.ts'
 import type { Backend, ObservedServer } from './model.ts'
+import type { ProvenParts } from './proof.ts'
 import type { ConfigTemplate } from './render.ts'
 
 export type HaproxyService = GeneratorService<HaproxyServiceOptions>
@@ -19,10 +28,16 @@ export interface DesiredContext {
 /** The servers in HAProxy now. */
 type Running = ReadonlyMap<string, readonly ObservedServer[]>
 
-interface BuiltService {
+interface KnownService {
   readonly service: HaproxyService
-  readonly backend: Backend | undefined
+  /** undefined: it is disabled, or cannot be built. */
+  readonly built: BuiltService | undefined
   readonly warnings: readonly Warning[]
+}
+
+export interface ModelFile extends ProvenParts {
+  readonly structure: ReadonlyMap<string, string>
+  readonly services: readonly HaproxyService[]
 }
 
 /**
@@ -32,9 +47,11 @@ interface BuiltService {
 export class DesiredModel {
   readonly #cache = createDesiredCache()
   #context: DesiredContext | undefined
-  #services = new Map<string, BuiltService>()
+  #services = new Map<string, KnownService>()
+  #layout: Layout | undefined
   #structure: ReadonlyMap<string, string> = new Map()
   #backends: ReadonlyMap<string, Backend> = new Map()
+  #fileState: ModelFile | undefined
   #topWarnings: readonly Warning[] = []
 
   /** By section name. An unchanged backend is the same object as before. */
@@ -64,10 +81,36 @@ export class DesiredModel {
     return [...this.#services.values()].map(({ service }) => service)
   }
 
-  /** The text of the whole file, as the model is, or as other services would make it. */
-  render(running: Running, services: readonly HaproxyService[] = this.services): string {
+  /** What the file says of the model. The same object until the model changes. */
+  get fileState(): ModelFile {
+    this.#fileState ??= {
+      structure: this.#structure,
+      backends: this.#backends,
+      services: this.services,
+      frame: this.#frame,
+    }
+    return this.#fileState
+  }
+
+  /** The text of the whole file, as the model is. */
+  render(running: Running): string {
+    const layout = this.#layout
+    if (layout === undefined || this.#frame === undefined) return this.renderOther(this.services, running)
+    return fill(layout, (service) => this.#services.get(service)?.built?.view.backend.serverLines ?? '')
+  }
+
+  /** The text of the whole file, as other services would make it. */
+  renderOther(services: readonly HaproxyService[], running: Running): string {
     if (this.#context === undefined) return ''
     return renderDesired({ ...this.#context, services, running, cache: this.#cache })
+  }
+
+  /** The file without servers; undefined when it is not made of that and of servers. */
+  get #frame(): string | undefined {
+    const isWhole = this.#layout?.pieces.every(
+      ({ service }) => service === undefined || this.#services.get(service)?.built !== undefined,
+    )
+    return isWhole === true ? this.#layout?.frame : undefined
   }
 
   #sameStructure(services: readonly HaproxyService[]): boolean {
@@ -80,19 +123,30 @@ export class DesiredModel {
   }
 
   #rebuild(services: readonly HaproxyService[], context: DesiredContext, running: Running): void {
-    const { state, warnings } = buildDesired({ ...context, services, running, cache: this.#cache })
-    const byService = new Map([...state.backends.values()].map((backend) => [backend.service, backend]))
+    const {
+      state,
+      layout,
+      services: allBuilt,
+      warnings,
+    } = buildDesired({
+      ...context,
+      services,
+      running,
+      cache: this.#cache,
+    })
+    const byService = new Map(allBuilt.map((built) => [built.view.name, built]))
     this.#topWarnings = warnings.filter(({ service }) => service === undefined)
     this.#services = new Map(
       services.map((service) => [
         service.name,
         {
           service,
-          backend: byService.get(service.name),
+          built: byService.get(service.name),
           warnings: warnings.filter((warning) => warning.service === service.name),
         },
       ]),
     )
+    this.#layout = layout
     this.#structure = state.structure
     this.#collectBackends()
   }
@@ -102,23 +156,25 @@ export class DesiredModel {
     for (const service of services) {
       const known = this.#services.get(service.name)
       // Without a backend it is disabled or was left out: that depends on its options, which are the same.
-      if (known === undefined || known.service.backends === service.backends || known.backend === undefined) continue
+      if (known === undefined || known.service.backends === service.backends || known.built === undefined) continue
       changed = true
       const changedService = { ...service, options: known.service.options } // equal, and known to the cache
       const alone = { ...context, services: [changedService], running, cache: this.#cache }
-      const { backends, warnings } = buildBackends(alone)
-      this.#services.set(service.name, {
-        service: changedService,
+      const {
+        services: [built],
         warnings,
-        backend: backends.get(known.backend.name),
-      })
+      } = buildServices(alone)
+      this.#services.set(service.name, { service: changedService, built, warnings })
     }
     if (changed) this.#collectBackends()
   }
 
   #collectBackends(): void {
-    const backends = [...this.#services.values()].flatMap(({ backend }) => (backend === undefined ? [] : [backend]))
-    this.#backends = new Map(backends.map((backend) => [backend.name, backend]))
+    const backends = new Map<string, Backend>()
+    for (const { built } of this.#services.values())
+      if (built !== undefined) backends.set(built.backend.name, built.backend)
+    this.#backends = backends
+    this.#fileState = undefined
   }
 }
 

@@ -5,13 +5,14 @@ import { checkServices } from './check-services.ts'
 import type { HaproxyOptions, HaproxyServiceOptions } from './config.ts'
 import { defaultsLines, globalLines, idleClose } from './global-lines.ts'
 import { splitLines } from './keywords.ts'
+import { fill, type Layout, layOut, withoutServers } from './layout.ts'
 import type { DesiredState, ObservedServer } from './model.ts'
 import type { ConfigTemplate, ConfigView, ServiceView } from './render.ts'
 import { sectionsOf } from './sections.ts'
 import { shorten } from './server-options.ts'
 import { type BuiltService, buildService, type ServerCache, type ServiceResult, type Warning } from './service.ts'
 
-export type { Warning } from './service.ts'
+export type { BuiltService, Warning } from './service.ts'
 
 export interface DesiredInput {
   readonly options: HaproxyOptions
@@ -29,6 +30,9 @@ export interface DesiredInput {
 
 export interface Desired {
   readonly state: DesiredState
+  /** Where in the file the servers stand; undefined when only the template knows. */
+  readonly layout: Layout | undefined
+  readonly services: readonly BuiltService[]
   readonly warnings: readonly Warning[]
 }
 
@@ -39,21 +43,30 @@ export interface Desired {
 export function buildDesired(input: DesiredInput): Desired {
   const { template } = input
   const { built, view, warnings } = buildAll(input)
+  const views = built.map((service) => service.view)
+  const layout = layOut(template, view, views)
+  let text: string | undefined
   const state = {
-    configText: template(view(built.map((service) => service.view))),
-    structure: sectionsOf(template(view(built.map((service) => withoutServers(service.view))))),
+    /** Made when somebody asks for it. */
+    get configText() {
+      text ??= layout === undefined ? template(view(views)) : fillWith(layout, views)
+      return text
+    },
+    structure: sectionsOf(layout?.frame ?? template(view(views.map(withoutServers)))),
     backends: new Map(built.map(({ backend }) => [backend.name, backend])),
   }
-  return { state, warnings }
+  return { state, layout, services: built, warnings }
 }
 
-/** The servers alone: for services of which nothing else changed. */
-export function buildBackends(input: Omit<DesiredInput, 'template'>): {
-  readonly backends: DesiredState['backends']
-  readonly warnings: readonly Warning[]
-} {
+function fillWith(layout: Layout, views: readonly ServiceView[]): string {
+  const lines = new Map(views.map(({ name, backend }) => [name, backend.serverLines]))
+  return fill(layout, (service) => lines.get(service) ?? '')
+}
+
+/** The services alone: for those of which nothing but servers changed. */
+export function buildServices(input: Omit<DesiredInput, 'template'>): Pick<Desired, 'services' | 'warnings'> {
   const { built, warnings } = buildAll(input)
-  return { backends: new Map(built.map(({ backend }) => [backend.name, backend])), warnings }
+  return { services: built, warnings }
 }
 
 /** The text of the file alone. @throws SmartStackError HAPROXY_CONFIG when the template cannot be filled. */
@@ -85,11 +98,6 @@ function buildAll(input: Omit<DesiredInput, 'template'>) {
     sharedFrontend: shared,
   })
   return { built, view, warnings }
-}
-
-function withoutServers(view: ServiceView): ServiceView {
-  const { name, lines } = view.backend
-  return { ...view, backend: { name, lines, servers: [], serverLines: '' } }
 }
 
 /** What was built from these backends, and from what else; and the servers of each service. */

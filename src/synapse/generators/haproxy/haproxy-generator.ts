@@ -156,11 +156,7 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
       process: reloads && this.#file !== undefined ? this.#process : undefined,
       restartIntervalMs,
       restartJitter,
-      desired: () => ({
-        structure: this.#model.structure,
-        backends: this.#model.backends,
-        services: this.#model.services,
-      }),
+      desired: () => this.#model.fileState,
       render: () => this.#source.render(),
       onLoaded: (reasons) => this.#onLoaded(reasons),
       onReloadFailed: () => this.#context.onEvent?.({ kind: 'reload-failed' }),
@@ -220,6 +216,7 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
     this.#ownStart = true
     const found = this.#started ? undefined : await this.#file?.read()
     try {
+      if (this.#failedStarts > 0) this.#reloader.distrust()
       const unproven = this.#failedStarts++ > 0 && (await this.#avoidTakenPorts(signal))
       await this.#reloader.flush(signal, unproven)
     } catch (error) {

@@ -71,7 +71,9 @@ export function createConfigFile(
       ? (options.check_command ?? [options.haproxy_path, '-c', '-f', candidatePath])
       : undefined
   const onChecked = (ok: boolean) => onEvent?.({ kind: 'config-checked', ok })
-  return new ConfigFile({ path, candidatePath, check, checkTimeoutMs: options.check_timeout, clock, onChecked })
+  const isHaproxyCheck = options.check_command === undefined
+  const checkTimeoutMs = options.check_timeout
+  return new ConfigFile({ path, candidatePath, check, isHaproxyCheck, checkTimeoutMs, clock, onChecked })
 }
 
 /** undefined: the configuration names no state file. */

@@ -66,7 +66,8 @@ export class ModelSource {
 
   /** The text of the whole file, as the model is, or as other services would make it. */
   render(services?: readonly HaproxyService[]): string {
-    return this.model.render(this.#running(), services)
+    if (services === undefined) return this.model.render(this.#running())
+    return this.model.renderOther(services, this.#running())
   }
 
   /** HAProxy itself says its version. @returns whether it can do other things than was believed. */

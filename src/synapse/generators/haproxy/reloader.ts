@@ -3,6 +3,7 @@ import type { Clock } from '../../../core/clock.ts'
 import { messageOf } from '../../../core/errors.ts'
 import type { Logger } from '../../../core/log.ts'
 import { WakeUp } from '../../../core/wake-up.ts'
+import { CheckedFile } from './checked-file.ts'
 import type { ConfigFile } from './config-file.ts'
 import type { HaproxyService } from './desired-model.ts'
 import type { HaproxyMetrics, ReloadKind } from './haproxy-metrics.ts'
@@ -24,6 +25,8 @@ const LONGEST_WAIT_MS = 60_000
 export interface FileState extends Pick<DesiredState, 'structure' | 'backends'> {
   /** What it was made from; undefined for a file that was found. */
   readonly services?: readonly HaproxyService[]
+  /** The file without servers; undefined when it is not made of that and of servers. */
+  readonly frame?: string | undefined
 }
 
 export interface KnownFile {
@@ -64,6 +67,7 @@ export interface ReloaderOptions {
  */
 export class Reloader {
   readonly #options: ReloaderOptions
+  readonly #file: CheckedFile | undefined
   readonly #limiter: ReloadLimiter
   readonly #retries: Backoff
   #reasons: ReadonlySet<string> = new Set()
@@ -82,6 +86,7 @@ export class Reloader {
 
   constructor(options: ReloaderOptions) {
     this.#options = options
+    this.#file = options.file && new CheckedFile(options.file, options.clock)
     this.#limiter = createReloadLimiter(options.restartIntervalMs, options.restartJitter, options.random)
     this.#retries = createBackoff({ initialMs: 1_000, maxMs: 60_000, random: options.random })
   }
@@ -110,6 +115,11 @@ export class Reloader {
   async fallBack(older: KnownFile, reason: unknown): Promise<void> {
     this.#failed(reason)
     await this.#putBack(older)
+  }
+
+  /** HAProxy does not start: what was taken for good without a check is checked the next time. */
+  distrust(): void {
+    this.#file?.distrust()
   }
 
   /** Servers changed at run time: the file follows in a moment. */
@@ -170,8 +180,9 @@ export class Reloader {
   #waitMs(): number {
     const now = this.#options.clock.now()
     if (this.#mustReload) return Math.max(this.#limiter.waitMs(now), this.#retryMs(now))
-    if (this.#writeAt === undefined || this.#awaitsReload()) return Number.POSITIVE_INFINITY
-    return Math.max(this.#writeAt - now, this.#retryMs(now))
+    const dueAt = this.#writeAt ?? this.#file?.checkAt ?? Number.POSITIVE_INFINITY
+    if (!Number.isFinite(dueAt) || this.#awaitsReload()) return Number.POSITIVE_INFINITY
+    return Math.max(dueAt - now, this.#retryMs(now))
   }
 
   get #mustReload(): boolean {
@@ -253,7 +264,8 @@ export class Reloader {
       const text = render()
       try {
         if (this.#mustReload) await this.#refuseTakenPorts(state)
-        if (text !== this.#onDisk?.text) await file.replace(text, signal)
+        const { text: onDisk } = this.#onDisk ?? {}
+        await this.#file?.write(text, state, { onDisk, mustCheck: this.#mustReload }, signal)
         this.#onDisk = { text, state }
         return result
       } catch (error) {
@@ -271,7 +283,7 @@ export class Reloader {
   }
 
   async #putBack(before: KnownFile): Promise<void> {
-    await this.#options.file?.restore(before.text)
+    await this.#options.file?.put(before.text)
     this.#onDisk = before
   }
 
