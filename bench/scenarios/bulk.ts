@@ -41,7 +41,7 @@ export const bulk: Scenario = {
         starts.map(({ cpu }) => cpu),
       ),
       value('memory of the subject', 'MB', rssMb(running.pid)),
-      await cpuPerChange(world, running, services, 5),
+      ...(await cpuPerChange(world, running, services, 5)),
       await verifyFile(running, stats),
     ]
     stats.close()

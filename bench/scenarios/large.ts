@@ -17,7 +17,7 @@ export const large: Scenario = {
     const stats = await world.stats(running)
     await stats.untilActive(count)
     const measures = [
-      await cpuPerChange(world, running, [service]),
+      ...(await cpuPerChange(world, running, [service])),
       value('memory of the subject', 'MB', rssMb(running.pid)),
       await verifyFile(running, stats),
     ]

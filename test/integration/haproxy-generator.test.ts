@@ -387,7 +387,7 @@ describeOnEachHaproxy('haproxy generator, managed', (binary) => {
     const pid = await workerPid(stats)
     const load = startLoad(port)
     await first.stop()
-    await eventually(() => assert.ok(load.requests > 20))
+    await eventually(() => assert.ok(load.requests > 20, 'requests are served'))
     const second = drive()
     second.configure(web('b', 'c'))
     await shows(server('a', 1, 1), server('b'), server('c'))

@@ -28,7 +28,7 @@ export interface ApplyOptions {
   readonly settled: ReadonlyMap<string, Backend>
   /** Whether a large backend may be read back later. */
   readonly mayWait: (backend: string) => boolean
-  /** Called after each round of commands, before they are read back. */
+  /** Called after each round of commands. */
   readonly onAnswered: (outcomes: readonly CommandOutcome[]) => void
 }
 
@@ -52,20 +52,41 @@ export async function applyBackends(
       const reloadReasons = withLeftOver(plan.reloadReasons, plan.commands, all, backends)
       return { outcomes: all, reloadReasons, unread }
     }
-    const outcomes = await link.execute(plan.commands, signal)
+    const { now, late } = whenToRead(link, plan.commands, mayWait)
+    const apart = now.length > READ_ONE_BY_ONE
+    const outcomes = await link.execute(plan.commands, apart ? [] : now, signal)
     onAnswered(outcomes)
     for (const outcome of outcomes) all.push(outcome)
-    const now: string[] = []
-    for (const [backend, done] of outcomesByBackend(outcomes)) {
-      const isLarge = (link.observed.get(backend)?.length ?? 0) > READ_AT_ONCE
-      if (isLarge && mayWait(backend) && done.every(({ answer }) => answer.result === 'ok')) {
-        const commands = done.map(({ command }) => command)
-        link.assume(backend, commands)
-        unread.add(backend)
-      } else now.push(backend)
-    }
-    await readBack(link, now, signal)
+    const doubtful = believe(link, late, outcomes, unread)
+    if (apart) await link.observeAll(signal)
+    else if (doubtful.length > 0) await link.observe(doubtful, signal)
   }
+}
+
+/** Which of the backends are read back at once, and which may be believed for a moment. */
+function whenToRead(link: WorkerLink, commands: readonly RuntimeCommand[], mayWait: ApplyOptions['mayWait']) {
+  const touched = [...new Set(commands.map(({ backend }) => backend))]
+  const isLate = (name: string) => (link.observed.get(name)?.length ?? 0) > READ_AT_ONCE && mayWait(name)
+  return { now: touched.filter((name) => !isLate(name)), late: touched.filter(isLate) }
+}
+
+/** Takes HAProxy's word for these backends. @returns those that have to be read back all the same. */
+function believe(
+  link: WorkerLink,
+  backends: readonly string[],
+  outcomes: readonly CommandOutcome[],
+  unread: Set<string>,
+): readonly string[] {
+  if (backends.length === 0) return []
+  const byBackend = outcomesByBackend(outcomes)
+  return backends.filter((name) => {
+    const done = byBackend.get(name) ?? []
+    if (done.some(({ answer }) => answer.result !== 'ok')) return true
+    const commands = done.map(({ command }) => command)
+    link.assume(name, commands)
+    unread.add(name)
+    return false
+  })
 }
 
 /** The planner's answer, reasons kept apart by backend. */
@@ -86,12 +107,6 @@ function planBackends(link: WorkerLink, backends: ReadonlyMap<string, Backend>, 
     if (plan.reloadReasons.length > 0) reloadReasons.set(name, plan.reloadReasons)
   }
   return { commands, reloadReasons }
-}
-
-async function readBack(link: WorkerLink, touched: readonly string[], signal: AbortSignal): Promise<void> {
-  if (touched.length === 0) return
-  if (touched.length > READ_ONE_BY_ONE) await link.observeAll(signal)
-  else await link.observe(touched, signal)
 }
 
 /** Commands that HAProxy does not do, or that change nothing, become reasons to reload: the file can say all of it. */

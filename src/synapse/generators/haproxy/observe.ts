@@ -63,9 +63,8 @@ export function parseServersConn(text: string, wanted?: ReadonlySet<string>): Re
   const rows = new Rows(words, 0, ['bkname/svname', 'used_cur', 'idle_cur'])
   const connections = new Map<string, ServerConnections>()
   while (rows.next()) {
-    const server = rows.text('bkname/svname')
-    if (wanted?.has(server) === false) continue
-    connections.set(server, { used: rows.number('used_cur'), idle: rows.number('idle_cur') })
+    if (wanted?.has(rows.peek('bkname/svname')) === false) continue
+    connections.set(rows.text('bkname/svname'), { used: rows.number('used_cur'), idle: rows.number('idle_cur') })
   }
   return connections
 }

@@ -40,6 +40,11 @@ export class Rows<Name extends string> {
     return this.#ends[name] - start === value.length && this.#text.startsWith(value, start)
   }
 
+  /** A field of this row, to be looked at and not to be kept. */
+  peek(name: Name): string {
+    return this.#text.slice(this.#starts[name], this.#ends[name])
+  }
+
   /** A field of this row, as a string of its own: a piece of the text would keep all of the text in memory. */
   text(name: Name): string {
     const codes: number[] = []
@@ -54,7 +59,7 @@ export class Rows<Name extends string> {
     let value = 0
     for (let index = start; index < end; index++) {
       const digit = this.#text.charCodeAt(index) - ZERO
-      if (digit < 0 || digit > 9) return Number(this.#text.slice(start, end))
+      if (digit < 0 || digit > 9) return Number(this.peek(name))
       value = value * 10 + digit
     }
     return end === start ? Number.NaN : value

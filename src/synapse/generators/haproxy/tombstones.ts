@@ -77,14 +77,13 @@ export class Tombstones {
       if (!quiet.has(key) || !this.#quiet.has(key)) this.#postpone(backend, name, now + SECOND_LOOK_MS)
     }
     this.#quiet = quiet
-    const outcomes = await link.execute(commands, signal)
+    const touched = [...new Set(commands.map(({ backend }) => backend))]
+    const outcomes = await link.execute(commands, touched, signal)
     for (const { command, answer } of outcomes) {
       const name = serverOf(command)
       if (answer.result === 'ok' || answer.result === 'no-change') this.#remove(command.backend, name)
       else this.#change(command.backend, name, (tombstone) => afterRefusal(tombstone, now))
     }
-    const touched = [...new Set(commands.map(({ backend }) => backend))]
-    if (touched.length > 0) await link.observe(touched, signal)
     return outcomes
   }
 

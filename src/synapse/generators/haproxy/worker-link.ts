@@ -108,11 +108,12 @@ export class WorkerLink {
 
   /** Observes some backends; resolves with those that HAProxy does not have. */
   async observe(names: readonly string[], signal: AbortSignal): Promise<readonly string[]> {
+    return this.#take(names, await this.#open().send(names.map(stateOf), signal))
+  }
+
+  /** @param answers to `show servers state`, in the order of the names. */
+  #take(names: readonly string[], answers: readonly string[]): readonly string[] {
     const missing: string[] = []
-    const answers = await this.#open().send(
-      names.map((name) => `show servers state ${name}`),
-      signal,
-    )
     for (const [index, name] of names.entries()) {
       const found = parseServersState(answers[index] ?? '', this.#observed)
       if (found === undefined) {
@@ -125,13 +126,18 @@ export class WorkerLink {
 
   /**
    * Sends commands in order and remembers what HAProxy confirmed. What it says is a result, not an error.
+   * @param readBack backends that are observed after the last command, in the same breath.
    * @throws SmartStackError HAPROXY_SOCKET or DEADLINE: how much was done is unknown, or was done to a worker that has been
    * replaced. The next `connect` finds its successor.
    */
-  async execute(commands: readonly RuntimeCommand[], signal: AbortSignal): Promise<readonly CommandOutcome[]> {
+  async execute(
+    commands: readonly RuntimeCommand[],
+    readBack: readonly string[],
+    signal: AbortSignal,
+  ): Promise<readonly CommandOutcome[]> {
     let answers: readonly string[]
     try {
-      answers = await this.#open().send(commands.map(formatCommand), signal)
+      answers = await this.#open().send([...commands.map(formatCommand), ...readBack.map(stateOf)], signal)
     } catch (error) {
       this.doubt() // how many were done, nobody knows
       throw error
@@ -142,6 +148,7 @@ export class WorkerLink {
     }))
     if (outcomes.some(isStopping)) await this.#refuseReplaced(signal)
     for (const { command, answer } of outcomes) if (answer.result === 'ok') this.ledger.record(command)
+    this.#take(readBack, answers.slice(commands.length))
     return outcomes
   }
 
@@ -223,6 +230,10 @@ export class WorkerLink {
       `HAProxy at ${this.address} answers "${command}" with "${answer.trim()}"`,
     )
   }
+}
+
+function stateOf(backend: string): string {
+  return `show servers state ${backend}`
 }
 
 function isStopping({ answer }: CommandOutcome): boolean {

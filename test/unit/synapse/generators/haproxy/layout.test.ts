@@ -78,6 +78,14 @@ describe('DesiredModel', () => {
     }
   })
 
+  it('DesiredModel.render() lets a template list the servers itself, also when there were none at first', () => {
+    const template = compileTemplate(`${NAMELESS}{{#each backend.servers}}{{line}}\n{{/each}}{{/each}}`, 'mine')
+    const model = new DesiredModel()
+    model.update([haproxyService('web', {}, [])], context(template), new Map())
+    model.update([haproxyService('web', {}, [instance('10.0.0.1', 80)])], context(template), new Map())
+    assert.match(model.render(new Map()), /^server 10\.0\.0\.1:80 /m)
+  })
+
   it('DesiredModel.fileState has no frame while a service cannot be built, and the file is without it', () => {
     const model = new DesiredModel()
     const tight = { ...context(), options: haproxyOptions.parse({ max_server_id: 1 }) }

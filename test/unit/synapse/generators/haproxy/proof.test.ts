@@ -59,6 +59,11 @@ describe('Proof', () => {
     assert.equal(proof.covers(file([A, DRAINED]), 4000), true)
   })
 
+  it('Proof never covers a host name, also where HAProxy has seen others', () => {
+    const proof = proofOf(file([A, instance('web.example', 80)]))
+    assert.equal(proof.covers(file([A, instance('other.example', 80)]), 2000), false)
+  })
+
   it('Proof does not cover the end of a server that a line names', () => {
     const backend = ['use-server 10.0.0.1:80 if { path_beg /a }']
     const proof = proofOf(file([A, B], { ...OPTIONS, backend }))
