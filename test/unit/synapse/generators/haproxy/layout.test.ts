@@ -62,6 +62,7 @@ describe('DesiredModel', () => {
 
   it('DesiredModel.render() follows the servers, byte for byte as if all was made anew', () => {
     const model = new DesiredModel()
+    const same = context()
     const steps = [
       services,
       [haproxyService('web', { port: 80 }, [instance('10.0.0.2', 80)]), ...services.slice(1)],
@@ -72,7 +73,7 @@ describe('DesiredModel', () => {
       ],
     ]
     for (const step of steps) {
-      model.update(step, context(), new Map())
+      model.update(step, same, new Map())
       assert.equal(model.render(new Map()), desired(step).state.configText)
       assert.equal(model.fileState.frame, desired(step).layout?.frame)
     }
@@ -81,8 +82,9 @@ describe('DesiredModel', () => {
   it('DesiredModel.render() lets a template list the servers itself, also when there were none at first', () => {
     const template = compileTemplate(`${NAMELESS}{{#each backend.servers}}{{line}}\n{{/each}}{{/each}}`, 'mine')
     const model = new DesiredModel()
-    model.update([haproxyService('web', {}, [])], context(template), new Map())
-    model.update([haproxyService('web', {}, [instance('10.0.0.1', 80)])], context(template), new Map())
+    const same = context(template)
+    model.update([haproxyService('web', {}, [])], same, new Map())
+    model.update([haproxyService('web', {}, [instance('10.0.0.1', 80)])], same, new Map())
     assert.match(model.render(new Map()), /^server 10\.0\.0\.1:80 /m)
   })
 
