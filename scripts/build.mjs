@@ -3,6 +3,7 @@
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { barePackages } from './bare-packages.mjs'
 import { lazyPackages } from './lazy-packages.mjs'
 import { installPrerequisites } from './prerequisites.mjs'
 import { root } from './run.mjs'
@@ -61,7 +62,7 @@ async function bundle() {
     sourcesContent: false,
     legalComments: 'linked',
     banner: { js: banner },
-    plugins: [lazyPackages],
+    plugins: [lazyPackages, barePackages],
     define: { SMARTSTACK_VERSION: JSON.stringify(version) },
     logLevel: 'warning',
     write: false,

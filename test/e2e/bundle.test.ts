@@ -78,6 +78,14 @@ describe('dist/', () => {
     }
   })
 
+  it('is plain ASCII, which V8 keeps in memory at half the size of anything else', async () => {
+    for (const file of await readdir(dist, { recursive: true })) {
+      if (!file.endsWith('.js')) continue
+      const text = await readFile(join(dist, file), 'utf8')
+      assert.equal(/[^\0-\x7f]/.exec(text)?.[0], undefined, file)
+    }
+  })
+
   it('a library in a chunk of its own has the names that the sources import', async () => {
     const chunks = await readdir(join(dist, 'chunks'))
     for (const [library, name] of [
