@@ -23,7 +23,7 @@ export async function createLogger({ name, level = 'info', pretty = false }: Log
     },
     stream,
   )
-  return wrap((severity, fields, message) => base[severity](fields, message))
+  return new BoundLogger((severity, fields, message) => base[severity](fields, message), {})
 }
 
 async function prettyStream(): Promise<DestinationStream> {
@@ -39,12 +39,33 @@ async function prettyStream(): Promise<DestinationStream> {
 
 type Write = (severity: 'debug' | 'info' | 'warn' | 'error', fields: LogFields, message: string) => void
 
-function wrap(write: Write, bound: LogFields = {}): Logger {
-  return {
-    debug: (message, fields) => write('debug', { ...bound, ...fields }, message),
-    info: (message, fields) => write('info', { ...bound, ...fields }, message),
-    warn: (message, fields) => write('warn', { ...bound, ...fields }, message),
-    error: (message, fields) => write('error', { ...bound, ...fields }, message),
-    child: (fields) => wrap(write, { ...bound, ...fields }),
+/** A class, and not functions around `write`: every service has several of these. */
+class BoundLogger implements Logger {
+  readonly #write: Write
+  readonly #bound: LogFields
+
+  constructor(write: Write, bound: LogFields) {
+    this.#write = write
+    this.#bound = bound
+  }
+
+  debug(message: string, fields?: LogFields): void {
+    this.#write('debug', { ...this.#bound, ...fields }, message)
+  }
+
+  info(message: string, fields?: LogFields): void {
+    this.#write('info', { ...this.#bound, ...fields }, message)
+  }
+
+  warn(message: string, fields?: LogFields): void {
+    this.#write('warn', { ...this.#bound, ...fields }, message)
+  }
+
+  error(message: string, fields?: LogFields): void {
+    this.#write('error', { ...this.#bound, ...fields }, message)
+  }
+
+  child(fields: LogFields): Logger {
+    return new BoundLogger(this.#write, { ...this.#bound, ...fields })
   }
 }

@@ -55,10 +55,15 @@ export class Availability {
   constructor(options: AvailabilityOptions) {
     this.#options = options
     this.#wasDisabled = this.manual.kind === 'disabled' // nobody's clients have to go then: it never was registered
+    const { clock, log, onHookFailed, config, random, isReported, onChange } = options
     this.#warmUp = new WarmUpRunner({
-      ...options,
-      accepted: () => options.isReported('any'),
-      onChange: options.onChange,
+      clock,
+      log,
+      onHookFailed,
+      config,
+      random,
+      onChange,
+      accepted: () => isReported('any'),
     })
   }
 

@@ -49,54 +49,70 @@ export interface CheckRunnerOptions {
  * Does not close the check. Rejects only when `onResult` throws.
  */
 export function createCheckRunner(options: CheckRunnerOptions): Task {
-  const { name, check, intervalMs, timeoutMs, deadlineMs, clock, random, gate } = options
-  const { onResult, onOutdated = () => {} } = options
-  const limitMs = Math.min(check.deadlineMs ?? timeoutMs, deadlineMs ?? Number.POSITIVE_INFINITY)
-  const metrics = createRunMetrics(options)
-  const noticeStandstill = (due: number) => {
-    if (clock.now() - due > STOOD_STILL_MS) onOutdated()
+  return new CheckRunner(options)
+}
+
+class CheckRunner implements Task {
+  readonly #options: CheckRunnerOptions
+  readonly #limitMs: number
+  readonly #metrics: RunMetrics
+
+  constructor(options: CheckRunnerOptions) {
+    const { check, timeoutMs, deadlineMs = Number.POSITIVE_INFINITY } = options
+    this.#options = options
+    this.#limitMs = Math.min(check.deadlineMs ?? timeoutMs, deadlineMs)
+    this.#metrics = createRunMetrics(options)
   }
 
-  const runOnce = async (signal: AbortSignal) => {
-    const turn = gate?.pass()
-    if (turn !== undefined) await turn
-    const started = clock.now()
-    const run = await runCheck(check, limitMs, clock, signal)
-    if (run.kind !== 'stopped') metrics.duration.observe((clock.now() - started) / 1000)
-    if (run.kind === 'unfair') noticeStandstill(started + limitMs)
-    return run
+  get name(): string {
+    return `check ${this.#options.name} of ${this.#options.service}`
   }
 
-  /** One verdict, or undefined when stopped. */
-  const verdict = async (signal: AbortSignal): Promise<CheckResult | undefined> => {
-    for (let unfair = 0; ; unfair++) {
-      const run = await runOnce(signal)
-      if (run.kind === 'stopped') return undefined
-      if (run.kind === 'judged' || unfair === MAX_UNFAIR_RUNS) {
-        metrics.runs[run.result.ok ? 'pass' : 'fail'].inc()
-        return run.result
-      }
-      metrics.runs.late.inc()
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, intervalMs, random, onResult } = this.#options
+    await pause(clock, random() * Math.min(intervalMs, FIRST_RUN_WITHIN_MS), signal)
+    let due = clock.now()
+    let stepMs = random() * intervalMs
+    while (!signal.aborted) {
+      const result = await this.#verdict(signal)
+      if (result === undefined) return
+      onResult(result)
+      // Times are counted from when the run was due, so that small delays do not add up; lost time is not caught up.
+      due = Math.max(due + stepMs, clock.now())
+      stepMs = intervalMs
+      await pause(clock, due - clock.now(), signal)
+      this.#noticeStandstill(due)
     }
   }
 
-  return {
-    name: `check ${name} of ${options.service}`,
-    async run(signal) {
-      await pause(clock, random() * Math.min(intervalMs, FIRST_RUN_WITHIN_MS), signal)
-      let due = clock.now()
-      let stepMs = random() * intervalMs
-      while (!signal.aborted) {
-        const result = await verdict(signal)
-        if (result === undefined) return
-        onResult(result)
-        // Times are counted from when the run was due, so that small delays do not add up; lost time is not caught up.
-        due = Math.max(due + stepMs, clock.now())
-        stepMs = intervalMs
-        await pause(clock, due - clock.now(), signal)
-        noticeStandstill(due)
+  /** One verdict, or undefined when stopped. */
+  async #verdict(signal: AbortSignal): Promise<CheckResult | undefined> {
+    const { runs } = this.#metrics
+    for (let unfair = 0; ; unfair++) {
+      const run = await this.#runOnce(signal)
+      if (run.kind === 'stopped') return undefined
+      if (run.kind === 'judged' || unfair === MAX_UNFAIR_RUNS) {
+        runs[run.result.ok ? 'pass' : 'fail'].inc()
+        return run.result
       }
-    },
+      runs.late.inc()
+    }
+  }
+
+  async #runOnce(signal: AbortSignal): Promise<CheckRun> {
+    const { check, clock, gate } = this.#options
+    const turn = gate?.pass()
+    if (turn !== undefined) await turn
+    const started = clock.now()
+    const run = await runCheck(check, this.#limitMs, clock, signal)
+    if (run.kind !== 'stopped') this.#metrics.took((clock.now() - started) / 1000)
+    if (run.kind === 'unfair') this.#noticeStandstill(started + this.#limitMs)
+    return run
+  }
+
+  #noticeStandstill(due: number): void {
+    const { clock, onOutdated } = this.#options
+    if (clock.now() - due > STOOD_STILL_MS) onOutdated?.()
   }
 }
 
@@ -140,8 +156,11 @@ function createRunMetrics({ metrics, service, name, type }: CheckRunnerOptions) 
     DURATION_BUCKETS,
     ['type'],
   )
+  const labels = { type }
   return {
     runs: { pass: started('pass'), fail: started('fail'), late: started('late') },
-    duration: duration.labels({ type }),
+    took: (seconds: number) => duration.observe(labels, seconds),
   }
 }
+
+type RunMetrics = ReturnType<typeof createRunMetrics>

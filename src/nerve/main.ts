@@ -5,6 +5,7 @@ import { createPingTask } from '../core/pings.ts'
 import { Registry } from '../core/registry.ts'
 import { Telemetry } from '../core/telemetry.ts'
 import { version } from '../core/version.ts'
+import { observePool } from '../zookeeper/observed-pool.ts'
 import { createSessionPool } from '../zookeeper/session-pool.ts'
 import { apiRoutes } from './blablacar/api.ts'
 import { apiService } from './blablacar/manual.ts'
@@ -46,7 +47,8 @@ async function start(initial: NerveConfig, context: DaemonContext): Promise<Daem
   const { clock, log, configFile, rejectedEdit } = context
   const telemetry = new Telemetry<NerveEvent>(context, (event) => nerveMetrics(event, version), initial.statsd)
   const { onEvent } = telemetry
-  const sessions = createSessionPool(context)
+  const pool = createSessionPool(context)
+  const sessions = observePool(pool, clock, (operation) => onEvent({ kind: 'zookeeper', operation }))
   const manual = new ManualControl({
     ...{ clock, log, metrics: context.metrics },
     directory: initial.stateDirectory,

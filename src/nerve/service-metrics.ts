@@ -1,56 +1,68 @@
+import type { Gauge } from 'prom-client'
 import { type Metrics, startCounter } from '../core/metrics.ts'
 
 /** The metrics of one service, all of them there from the start. */
-export interface ServiceMetrics {
-  readonly up: { set(value: number): void }
-  readonly registered: { set(value: number): void }
+export class ServiceMetrics {
   readonly transitions: Readonly<Record<'up' | 'down', { inc(): void }>>
   readonly reports: Readonly<Record<'success' | 'failure', { inc(): void }>>
   /** Changes that rate_limiting held back, or would have. */
   readonly throttled: Readonly<Record<'enforced' | 'shadow', { inc(): void }>>
-  /** What people say of it. */
-  manual(kind: 'enabled' | 'disabled' | 'forced'): void
-  /** Takes the gauges out when the service is gone; what was counted stays. */
-  remove(): void
-}
+  readonly #gauges: Gauges
+  readonly #labels: { readonly service: string }
 
-export function createServiceMetrics(metrics: Metrics, service: string): ServiceMetrics {
-  const up = metrics.gauge('nerve_service_up', 'Whether all checks of the service pass.', ['service'])
-  const registered = metrics.gauge('nerve_service_registered', 'Whether the registry holds the service.', ['service'])
-  const transitions = metrics.counter('nerve_service_transitions_total', 'Changes of health.', ['service', 'to'])
-  const reports = metrics.counter('nerve_reports_total', 'Attempts to make the registry say what it should.', [
-    'service',
-    'result',
-  ])
-  const throttled = metrics.counter(
-    'nerve_throttled_changes_total',
-    'Changes of a registration that rate_limiting held back; mode shadow: that it would have held back.',
-    ['service', 'mode'],
-  )
-  const disabled = metrics.gauge('nerve_service_disabled', 'Whether somebody has disabled the service.', ['service'])
-  const forced = metrics.gauge('nerve_service_forced', 'Whether somebody has forced the service up.', ['service'])
-  for (const gauge of [up, registered, disabled, forced]) gauge.set({ service }, 0)
-  return {
-    up: { set: (value) => up.set({ service }, value) },
-    registered: { set: (value) => registered.set({ service }, value) },
-    transitions: {
+  constructor(metrics: Metrics, service: string) {
+    const transitions = metrics.counter('nerve_service_transitions_total', 'Changes of health.', ['service', 'to'])
+    const reports = metrics.counter('nerve_reports_total', 'Attempts to make the registry say what it should.', [
+      'service',
+      'result',
+    ])
+    const throttled = metrics.counter(
+      'nerve_throttled_changes_total',
+      'Changes of a registration that rate_limiting held back; mode shadow: that it would have held back.',
+      ['service', 'mode'],
+    )
+    this.#gauges = gaugesOf(metrics)
+    this.#labels = { service }
+    for (const gauge of Object.values(this.#gauges)) gauge.set(this.#labels, 0)
+    this.transitions = {
       up: startCounter(transitions, { service, to: 'up' }),
       down: startCounter(transitions, { service, to: 'down' }),
-    },
-    reports: {
+    }
+    this.reports = {
       success: startCounter(reports, { service, result: 'success' }),
       failure: startCounter(reports, { service, result: 'failure' }),
-    },
-    throttled: {
+    }
+    this.throttled = {
       enforced: startCounter(throttled, { service, mode: 'enforced' }),
       shadow: startCounter(throttled, { service, mode: 'shadow' }),
-    },
-    manual(kind) {
-      disabled.set({ service }, kind === 'disabled' ? 1 : 0)
-      forced.set({ service }, kind === 'forced' ? 1 : 0)
-    },
-    remove() {
-      for (const gauge of [up, registered, disabled, forced]) gauge.remove({ service })
-    },
+    }
+  }
+
+  up(isUp: boolean): void {
+    this.#gauges.up.set(this.#labels, isUp ? 1 : 0)
+  }
+
+  registered(isRegistered: boolean): void {
+    this.#gauges.registered.set(this.#labels, isRegistered ? 1 : 0)
+  }
+
+  /** What people say of it. */
+  manual(kind: 'enabled' | 'disabled' | 'forced'): void {
+    this.#gauges.disabled.set(this.#labels, kind === 'disabled' ? 1 : 0)
+    this.#gauges.forced.set(this.#labels, kind === 'forced' ? 1 : 0)
+  }
+
+  /** Takes the gauges out when the service is gone; what was counted stays. */
+  remove(): void {
+    for (const gauge of Object.values(this.#gauges)) gauge.remove(this.#labels)
   }
 }
+
+type Gauges = Readonly<Record<'up' | 'registered' | 'disabled' | 'forced', Gauge<'service'>>>
+
+const gaugesOf = (metrics: Metrics): Gauges => ({
+  up: metrics.gauge('nerve_service_up', 'Whether all checks of the service pass.', ['service']),
+  registered: metrics.gauge('nerve_service_registered', 'Whether the registry holds the service.', ['service']),
+  disabled: metrics.gauge('nerve_service_disabled', 'Whether somebody has disabled the service.', ['service']),
+  forced: metrics.gauge('nerve_service_forced', 'Whether somebody has forced the service up.', ['service']),
+})

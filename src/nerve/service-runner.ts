@@ -1,11 +1,9 @@
-import { once } from 'node:events'
 import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../core/clock.ts'
 import type { Logger } from '../core/log.ts'
 import type { Metrics } from '../core/metrics.ts'
 import type { Ping } from '../core/pings.ts'
 import type { Registry } from '../core/registry.ts'
-import { observePool } from '../zookeeper/observed-pool.ts'
 import type { SessionPool } from '../zookeeper/zookeeper.ts'
 import { Availability } from './availability.ts'
 import { createGoNerveMetrics, type GoNerveMetrics } from './blablacar/metrics.ts'
@@ -17,7 +15,7 @@ import { admit, createRateLimit, type RateLimitState, unlimited } from './rate-l
 import { Registrar, type Wanted } from './registrar.ts'
 import type { Registration, ReporterType } from './reporters/reporter.ts'
 import { forcedReason, type ServiceHealth } from './service.ts'
-import { createServiceMetrics, type ServiceMetrics } from './service-metrics.ts'
+import { ServiceMetrics } from './service-metrics.ts'
 import type { StagedService } from './staging.ts'
 import type { StartGate } from './start-gate.ts'
 
@@ -65,7 +63,7 @@ export class ServiceRunner {
     this.#instanceId = instanceId
     this.#config = staged.config
     this.#log = log.child({ service: staged.config.name })
-    this.#metrics = createServiceMetrics(metrics, staged.config.name)
+    this.#metrics = new ServiceMetrics(metrics, staged.config.name)
     this.#goNerveMetrics = createGoNerveMetrics(metrics, staged.config)
     this.#checks = this.#createChecks()
     this.availability = new Availability({
@@ -103,18 +101,18 @@ export class ServiceRunner {
 
   /** Runs until `signal` aborts, then removes the registration. @throws only when a check's machinery itself fails: a bug. */
   async run(signal: AbortSignal): Promise<void> {
-    const stop = new AbortController()
-    const onAbort = () => stop.abort(signal.reason)
-    if (signal.aborted) onAbort()
-    else signal.addEventListener('abort', onAbort, { once: true })
     let broken: { readonly error: unknown } | undefined
-    this.#onBroken = (error) => {
-      broken = { error }
-      stop.abort(error)
-    }
+    const ended = new Promise<void>((resolve) => {
+      const onAbort = () => resolve()
+      this.#onBroken = (error) => {
+        broken = { error }
+        signal.removeEventListener('abort', onAbort)
+        resolve()
+      }
+      signal.addEventListener('abort', onAbort, { once: true })
+    })
     this.availability.refresh() // a service without checks is available from the start
-    if (!stop.signal.aborted) await once(stop.signal, 'abort')
-    signal.removeEventListener('abort', onAbort)
+    if (!signal.aborted) await ended
     await this.#end(broken === undefined)
     if (broken !== undefined) throw broken.error
   }
@@ -222,13 +220,12 @@ export class ServiceRunner {
     const service = this.#config.name
     const report = (ok: boolean) => this.#onEvent({ kind: 'report', service, ok })
     return new Registrar(config, {
-      ...{ service, clock, log: this.#log, metrics, random, reporterTypes, print },
-      sessions: observePool(sessions, clock, (operation) => this.#onEvent({ kind: 'zookeeper', operation })),
+      ...{ service, clock, log: this.#log, metrics, random, sessions, reporterTypes, print },
       onRenewed: (result) => this.#onEvent({ kind: 'renewal', ...result }),
       wanted: () => this.#wanted(),
       onReported: ({ kind }, changed) => {
         this.#metrics.reports.success.inc()
-        this.#metrics.registered.set(this.#registrars.some(isPresent) ? 1 : 0)
+        this.#metrics.registered(this.#registrars.some(isPresent))
         if (!changed) return
         report(true)
         if (this.#reported === kind) return
@@ -263,7 +260,7 @@ export class ServiceRunner {
     const fields = { from: before.status, to: health.status, reason }
     if (health.status === 'down') this.#log.warn('service health changed', fields)
     else this.#log.info('service health changed', fields)
-    this.#metrics.up.set(health.status === 'up' ? 1 : 0)
+    this.#metrics.up(health.status === 'up')
     this.#metrics.transitions[health.status === 'up' ? 'up' : 'down'].inc()
     this.availability.refresh()
   }

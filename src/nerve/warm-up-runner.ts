@@ -13,13 +13,17 @@ export interface WarmUpRunnerOptions extends HookContext {
   readonly onChange: (state: WarmUpState) => void
 }
 
+/** What has nothing to wait for. */
+const IDLE = Promise.resolve()
+
 /** Carries a service from available to its whole weight: prepares it, then lets its weight grow. */
 export class WarmUpRunner {
   readonly #options: WarmUpRunnerOptions
   #state: WarmUpState = { phase: 'cold' }
-  #stop = new AbortController()
-  #done: Promise<void> = Promise.resolve()
-  #prepared: Promise<void> = Promise.resolve()
+  /** Of what runs, if anything has been run. */
+  #stop: AbortController | undefined
+  #done: Promise<void> = IDLE
+  #prepared: Promise<void> = IDLE
 
   constructor(options: WarmUpRunnerOptions) {
     this.#options = options
@@ -32,7 +36,7 @@ export class WarmUpRunner {
   /** Says whether the service is available. Repeating it changes nothing: a warm-up under way goes on. */
   follow(available: boolean): void {
     if (available === (this.#state.phase !== 'cold')) return
-    this.#stop.abort()
+    this.#stop?.abort()
     const { hooks, warmUp } = this.#options.config()
     if (!available) this.#change({ phase: 'cold' })
     else if (hooks?.beforeAvailable === undefined && warmUp === undefined) this.#change({ phase: 'warm' })
@@ -46,15 +50,15 @@ export class WarmUpRunner {
 
   /** Ends what runs and resolves when it has. */
   async stop(): Promise<void> {
-    this.#stop.abort()
+    this.#stop?.abort()
     await this.#done
   }
 
   #start(): void {
-    this.#stop = new AbortController()
-    const { signal } = this.#stop
-    this.#prepared = this.#prepare(signal)
-    this.#done = this.#prepared.then(() => this.#warmUp(signal))
+    const stop = new AbortController()
+    this.#stop = stop
+    this.#prepared = this.#prepare(stop.signal)
+    this.#done = this.#prepared.then(() => this.#warmUp(stop.signal))
   }
 
   async #prepare(signal: AbortSignal): Promise<void> {

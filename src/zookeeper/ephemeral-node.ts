@@ -159,7 +159,7 @@ class EphemeralNode implements OwnNode {
       )
       this.#attempts.delete(attempt)
       this.#log.info('znode created', { path: created })
-      return this.#hold({ ...attempt, path: created, owner })
+      return this.#hold({ path: created, spec, owner, generation: attempt.generation })
     } catch (error) {
       if (error instanceof ZooKeeperError && !error.retryable) this.#attempts.delete(attempt)
       if (isCode(error, 'NODE_EXISTS')) return this.#takeName(path, spec, signal)

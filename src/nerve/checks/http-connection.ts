@@ -20,6 +20,9 @@ export interface HttpConnection {
  */
 const KEEP_ALIVE_MS = 24 * 60 * 60 * 1000
 
+/** A formality: the socket is lent, and the Host header is ours. */
+const ORIGIN = new URL('http://check.invalid')
+
 /** Loads undici's client. The result makes a connection of a connected socket. */
 export async function prepareHttp(): Promise<(socket: Socket) => HttpConnection> {
   // All of undici, with fetch, WebSockets, caches and mocks, would take nerve another 15 MB.
@@ -31,8 +34,8 @@ export async function prepareHttp(): Promise<(socket: Socket) => HttpConnection>
     keepAliveMaxTimeout: KEEP_ALIVE_MS,
   }
   return (socket) => {
-    // The origin is a formality: the socket is lent and the Host header is ours. undici's timers are off, being coarse.
-    const client = new Client('http://check.invalid', { ...options, connect: lend(socket) })
+    // undici's timers are off, being coarse.
+    const client = new Client(ORIGIN, { ...options, connect: lend(socket) })
     return { socket, client }
   }
 }

@@ -32,7 +32,8 @@ export function createConnector({ target, unixSocket, timeoutMs }: ConnectorOpti
   const address =
     unixSocket === undefined
       ? {
-          ...target,
+          host: target.host,
+          port: target.port,
           noDelay: true,
           lookup: lookupName,
           autoSelectFamily: true,
