@@ -8,7 +8,7 @@ import { formatPath } from '../core/config/problems.ts'
 import type { Registry } from '../core/registry.ts'
 import type { Json } from '../core/service-instance.ts'
 import { availabilityOf, idleKeys } from './availability-keys.ts'
-import { blablacarDialect, isBlablacar } from './blablacar/dialect.ts'
+import { isBlablacar } from './blablacar/recognise.ts'
 import type { ReadOptions } from './blablacar/translate.ts'
 import { loadCheckModules } from './check-modules.ts'
 import type { CheckType } from './checks/check.ts'
@@ -47,14 +47,15 @@ function dialectWith(checkTypes: Registry<CheckType>): ConfigDialect<ParsedConfi
   }
 }
 
-const dialect: ConfigDialect<ParsedConfig, NerveConfig> = {
+/** Made for each reading: as long as nothing is read, nothing of it takes memory, which would be more than nerve's own. */
+const ownDialect = (): ConfigDialect<ParsedConfig, NerveConfig> => ({
   ...dialectWith(checkRegistry),
   async extend(sources) {
     const modules = await loadCheckModules(sources, checkRegistry)
     if (modules === undefined) return undefined
     return { dialect: dialectWith(modules.checkTypes), sources: modules.sources }
   },
-}
+})
 
 export interface NerveLoadOptions extends Omit<LoadOptions, 'overrides'> {
   /** From the command line or NERVE_INSTANCE_ID. */
@@ -69,9 +70,13 @@ export async function loadNerveConfig({ instanceId, ...options }: NerveLoadOptio
   const { file, environment } = options
   const text = await readFile(file, 'utf8').catch(() => '') // that it cannot be read is told below
   if (isBlablacar(file, text, environment)) {
+    const { blablacarDialect } = await import('./blablacar/dialect.ts') // no other file needs it
     return loadConfig(blablacarDialect(instanceId ?? environment['HOSTNAME'] ?? 'nerve', readOptions), options)
   }
-  return loadConfig(dialect, { ...options, overrides: instanceId === undefined ? {} : { instance_id: instanceId } })
+  return loadConfig(ownDialect(), {
+    ...options,
+    overrides: instanceId === undefined ? {} : { instance_id: instanceId },
+  })
 }
 
 /** The options of a check or reporter that another dialect was translated to. @throws Error that says what they forbid. */

@@ -167,12 +167,13 @@ const checkOf = (types: Registry<CheckType>) => pluginSchema(types, { key: 'type
 /** What nerve.yaml may say where there are these types of checks. */
 export const nerveSchemaWith = (types: Registry<CheckType>) => nerve(checkOf(types))
 
-const checkOfModule = z
-  .looseObject({ ...checkKeys, type: text.describe('A type of your own.'), module: checkKeys.module.unwrap() })
-  .describe('A check of a type that a module has, with whatever options that type takes.')
+const checkOfModule = () =>
+  z
+    .looseObject({ ...checkKeys, type: text.describe('A type of your own.'), module: checkKeys.module.unwrap() })
+    .describe('A check of a type that a module has, with whatever options that type takes.')
 
 /** The same for editors, which do not know the options of the types that modules have. */
-export const nerveSchema = nerve(z.union([checkOf(checkRegistry), checkOfModule]))
+export const nerveSchema = () => nerve(z.union([checkOf(checkRegistry), checkOfModule()]))
 
 export type ParsedConfig = z.output<ReturnType<typeof nerve>>
 export type ParsedCheck = z.output<z.ZodObject<typeof checkKeys>> & { readonly type: string }

@@ -6,7 +6,7 @@ import { Misuse } from '../arguments.ts'
 import { type CliCommand, exitStatus } from '../command.ts'
 
 const schemas: ReadonlyMap<string | undefined, () => string> = new Map([
-  ['nerve', () => toConfigSchema(nerveSchema, 'nerve.yaml')],
+  ['nerve', () => toConfigSchema(nerveSchema(), 'nerve.yaml')],
   ['nerve-blablacar', () => toConfigSchema(blablacarSchema, "BlaBlaCar's nerve.yml", 'template')],
   ['synapse', () => toConfigSchema(synapseSchema, 'synapse.yaml')],
 ])

@@ -1,7 +1,6 @@
-import type { Environment } from '../../core/config/environment.ts'
 import type { ConfigDialect } from '../../core/config/load.ts'
 import type { Problem } from '../../core/config/problems.ts'
-import { isMap, problemAt, type Sources } from '../../core/config/sources.ts'
+import { problemAt, type Sources } from '../../core/config/sources.ts'
 import { parseTemplatedFile } from '../../core/config/templated-file.ts'
 import { messageOf } from '../../core/errors.ts'
 import { withLabelsAsWritten } from '../label-text.ts'
@@ -11,39 +10,8 @@ import { translateCheck, translateReporter } from './plug-ins.ts'
 import { type BlablacarConfig, type BlablacarService, blablacarSchema } from './schema.ts'
 import { type ReadOptions, serviceNameOf, translate } from './translate.ts'
 
-/** A top-level key that only our own files have: there, a list of services is a slip. */
-const OUR_KEY = 'instance_id'
-const STARTS_WITH_OUR_KEY = /^(?:---\s|\s|#.*\n)*instance_id[ \t]*:/
 /** What a `datasource` may refer to: BlaBlaCar's nerve took it for variables of the environment, unless it was escaped twice. */
 const DATASOURCE_FIELDS = ['Host', 'Password', 'Port', 'TimeoutInMilli', 'Username', 'Vhost']
-/** Top-level keys that only BlaBlaCar's nerve has. */
-const OWN_KEYS = ['apiHost', 'apiPort', 'logLevel', 'templatedConfigPath']
-
-/** A list of services, in a text that cannot be understood. */
-const LIST_OF_SERVICES = /^\s*"?services"?\s*:\s*(?:#.*\s*)*(?:-\s|\[)/im
-
-/**
- * Whether a file is one of BlaBlaCar's nerve: its services are a list, where ours are a map. Without any services, the
- * keys beside them tell.
- */
-export function isBlablacar(file: string, text: string, environment: Environment): boolean {
-  if (STARTS_WITH_OUR_KEY.test(text)) return false // a large file of ours need not be parsed to know it
-  const { value } = parseTemplatedFile(file, text, lenient(environment))
-  if (value === undefined) return LIST_OF_SERVICES.test(text) && !text.includes(OUR_KEY)
-  if (!isMap(value) || Object.hasOwn(value, OUR_KEY)) return false
-  const keyLike = (wanted: string) =>
-    Object.keys(value).find((key) => key.toLowerCase() === wanted.toLowerCase()) ?? wanted
-  const services = value[keyLike('services')]
-  if (services !== undefined && services !== null) return Array.isArray(services)
-  return OWN_KEYS.some((key) => Object.hasOwn(value, keyLike(key)))
-}
-
-/** For a first look: a missing variable is told later, and must not hide what kind of file it is. */
-function lenient(environment: Environment): Environment {
-  return new Proxy(environment, {
-    get: (target, name) => (typeof name === 'string' ? (target[name] ?? '') : undefined),
-  })
-}
 
 /** BlaBlaCar's files. `instanceId` names this nerve on its status page. */
 export function blablacarDialect(instanceId: string, read: ReadOptions): ConfigDialect<BlablacarConfig, NerveConfig> {
