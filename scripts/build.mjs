@@ -4,6 +4,7 @@ import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { barePackages } from './bare-packages.mjs'
+import { http1Only } from './http1-only.mjs'
 import { lazyPackages } from './lazy-packages.mjs'
 import { installPrerequisites } from './prerequisites.mjs'
 import { root } from './run.mjs'
@@ -62,7 +63,7 @@ async function bundle() {
     sourcesContent: false,
     legalComments: 'linked',
     banner: { js: banner },
-    plugins: [lazyPackages, barePackages],
+    plugins: [lazyPackages, http1Only, barePackages],
     define: { SMARTSTACK_VERSION: JSON.stringify(version) },
     logLevel: 'warning',
     write: false,

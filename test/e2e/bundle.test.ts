@@ -86,6 +86,14 @@ describe('dist/', () => {
     }
   })
 
+  it('an HTTP check loads nothing of HTTP/2', async () => {
+    const client = (await readdir(join(dist, 'chunks'))).find((file) => /^client-.*\.js$/.test(file))
+    assert.ok(client !== undefined, 'undici has no chunk')
+    for (const file of [join(dist, 'nerve.js'), join(dist, 'chunks', client)])
+      for (const loaded of await loadedAtStart(file))
+        assert.doesNotMatch(await readFile(loaded, 'utf8'), /(?:require\(|from )["'](?:node:)?http2["']/, loaded)
+  })
+
   it('a library in a chunk of its own has the names that the sources import', async () => {
     const chunks = await readdir(join(dist, 'chunks'))
     for (const [library, name] of [

@@ -1,12 +1,5 @@
 import { once } from 'node:events'
-import {
-  type ClientHttp2Session,
-  type ClientHttp2Stream,
-  connect,
-  constants,
-  type IncomingHttpHeaders,
-  type OutgoingHttpHeaders,
-} from 'node:http2'
+import type { ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2'
 import { TLSSocket } from 'node:tls'
 import * as z from 'zod'
 import { rejectOnAbort } from '../../core/clock.ts'
@@ -21,9 +14,6 @@ import { refineTls, tlsOptions } from './tls-options.ts'
 /** Far more than an answer has. */
 const MAX_BODY_BYTES = 64 * 1024
 const HTTP_OK = 200
-
-const { HTTP2_HEADER_AUTHORITY, HTTP2_HEADER_METHOD, HTTP2_HEADER_PATH, HTTP2_HEADER_SCHEME, HTTP2_HEADER_STATUS } =
-  constants
 
 const options = z
   .object({
@@ -44,6 +34,7 @@ export const grpc = defineCheck({
   description: 'Passes when the health service of a gRPC server says SERVING.',
   options,
   async prepare(context, settings) {
+    const { connect } = await import('node:http2')
     const progress: Progress = { waitingFor: 'connection' }
     const { where, openSocket } = await prepareHttp2(context, settings, progress)
     const headers = requestHeaders(context, settings)
@@ -100,10 +91,10 @@ function requestHeaders(
   { ssl, ssl_server_name }: GrpcOptions,
 ): OutgoingHttpHeaders {
   return {
-    [HTTP2_HEADER_METHOD]: 'POST',
-    [HTTP2_HEADER_PATH]: HEALTH_PATH,
-    [HTTP2_HEADER_SCHEME]: ssl ? 'https' : 'http',
-    [HTTP2_HEADER_AUTHORITY]: formatAddress({ ...target, host: ssl_server_name ?? target.host }),
+    ':method': 'POST',
+    ':path': HEALTH_PATH,
+    ':scheme': ssl ? 'https' : 'http',
+    ':authority': formatAddress({ ...target, host: ssl_server_name ?? target.host }),
     'content-type': 'application/grpc',
     te: 'trailers',
     'grpc-timeout': `${Math.ceil(timeoutMs)}m`,
@@ -152,7 +143,7 @@ class Unhealthy extends Error {}
 /** @throws Unhealthy unless the answer is SERVING. */
 function judge({ headers, body }: Answer, service: string, where: string): void {
   const subject = service === '' ? 'the server' : `service ${service}`
-  const status = headers[HTTP2_HEADER_STATUS]
+  const status = headers[':status']
   if (Number(status) !== HTTP_OK) throw new Unhealthy(`${where} answers with HTTP status ${status}: it is not gRPC`)
   const code = Number(headers['grpc-status'] ?? Number.NaN)
   if (Number.isNaN(code)) throw new Unhealthy(`${where} answers without a grpc-status: it is not gRPC`)
