@@ -1,13 +1,13 @@
 import { isDeepStrictEqual } from 'node:util'
 import * as z from 'zod'
-import { type Clock, withDeadline } from '../../core/clock.ts'
+import { withDeadline } from '../../core/clock.ts'
 import { count, positiveDurationMs } from '../../core/config/schema.ts'
 import type { ReconcileResult } from '../../core/reconcile-loop.ts'
 import { encodePayload } from '../../core/service-instance.ts'
 import { digest, ensembleOptions, hosts, sessionTimeoutMs, tls, znodePath } from '../../zookeeper/ensemble-options.ts'
 import { createOwnNode } from '../../zookeeper/ephemeral-node.ts'
 import { encodeChildName } from '../../zookeeper/names.ts'
-import { type OwnNodeSpec, type Session, ZooKeeperError } from '../../zookeeper/zookeeper.ts'
+import { type OwnNode, type OwnNodeSpec, type Session, ZooKeeperError } from '../../zookeeper/zookeeper.ts'
 import { defineReporter, type Registration, type Reporter, type ReporterContext } from './reporter.ts'
 
 const options = z.object({
@@ -68,94 +68,125 @@ export const zookeeper = defineReporter({
   type: 'zookeeper',
   description: 'Registers the service as a znode in ZooKeeper.',
   options,
-  create: createZookeeperReporter,
+  create: (context, settings) => new ZookeeperReporter(context, settings),
 })
 
-function createZookeeperReporter(context: ReporterContext, initial: Options): Reporter {
-  let config = initial
-  const { sessions, clock, random, log, onDisturbed, service } = context
-  const session = sessions.acquire(
-    ensembleOptions({
-      hosts: config.zk_hosts,
-      sessionTimeoutMs: config.zk_session_timeout,
-      digest: config.zk_digest,
-      tls: config.zk_tls,
-    }),
-  )
-  let cancelLook = () => {}
+/** A class, and not functions around variables: there is one for each of a thousand services. */
+class ZookeeperReporter implements Reporter {
+  readonly #context: ReporterContext
+  #config: Options
+  readonly #session: Session
+  readonly #node: OwnNode
+  readonly #renew: Renew
+  readonly #guid: string
+  /** Until when the first connection is waited for. */
+  readonly #connectingUntil: number
+  #cancelLook = () => {}
   /** Whether the last reconcile got everything done: nothing waits for the registry then. */
-  let settled = false
+  #settled = false
   /** Whether the last reconcile left a znode behind; false while the next one is at work, which may take it away. */
-  let registered = false
-  const connecting = createFirstConnection(session, clock)
-  const onResumed = () => {
-    cancelLook()
-    if (settled) cancelLook = clock.after(random() * RESUME_SPREAD_MS, onDisturbed)
+  #registered = false
+
+  constructor(context: ReporterContext, config: Options) {
+    const { sessions, clock, random, log, onDisturbed, service } = context
+    this.#context = context
+    this.#config = config
+    this.#session = sessions.acquire(
+      ensembleOptions({
+        hosts: config.zk_hosts,
+        sessionTimeoutMs: config.zk_session_timeout,
+        digest: config.zk_digest,
+        tls: config.zk_tls,
+      }),
+    )
+    this.#connectingUntil = clock.now() + FIRST_CONNECTION_MS
+    const onResumed = () => this.#onResumed()
+    this.#node = createOwnNode({ session: this.#session, random, log, onDisturbed, onResumed, id: service })
+    this.#renew = createRenewal(context, this.#session, () => this.#config)
+    this.#guid = createGuid(random)
+  }
+
+  async reconcile(desired: Registration, signal: AbortSignal): Promise<ReconcileResult> {
+    this.#cancelLook()
+    this.#settled = false
+    this.#registered = false
+    const spec = nodeSpec(desired, this.#config, this.#context.service, this.#guid)
+    if (spec !== undefined) await this.#firstConnection(signal)
+    await this.#node.reconcile(spec, signal)
+    const { path } = this.#node
+    const result = spec === undefined || path === undefined ? {} : await this.#renew(path, spec.data, signal)
+    this.#settled = true
+    this.#registered = spec !== undefined
+    return { requeueAfterMs: this.#config.refresh_interval, ...result }
+  }
+
+  reconfigure(options: unknown): boolean {
+    const edited = options as Options
+    if (!isDeepStrictEqual(withoutCare(this.#config), withoutCare(edited))) return false
+    this.#config = edited
+    return true
+  }
+
+  isWell(): boolean | undefined {
+    if (this.#isConnecting()) return undefined
+    return this.#session.state.status === 'connected' && (!this.#registered || this.#node.path !== undefined)
+  }
+
+  holds(): string | undefined {
+    return this.#node.identity
+  }
+
+  mayHold(): boolean {
+    return this.#node.mayExist
+  }
+
+  state() {
+    return { type: 'zookeeper', path: this.#node.path ?? null, session: this.#session.state }
+  }
+
+  async close({ keep } = { keep: false }): Promise<void> {
+    this.#cancelLook()
+    this.#node.close()
+    await this.#session.release({ keep })
+  }
+
+  #onResumed(): void {
+    const { clock, random, onDisturbed } = this.#context
+    this.#cancelLook()
+    if (this.#settled) this.#cancelLook = clock.after(random() * RESUME_SPREAD_MS, onDisturbed)
     else onDisturbed()
   }
-  const node = createOwnNode({ session, random, log, onDisturbed, onResumed, id: service })
-  const renew = createRenewal(context, session, () => config)
-  const guid = createGuid(random)
-  return {
-    async reconcile(desired, signal) {
-      cancelLook()
-      settled = false
-      registered = false
-      const spec = nodeSpec(desired, config, service, guid)
-      if (spec !== undefined) await connecting.wait(signal)
-      await node.reconcile(spec, signal)
-      const result = spec === undefined || node.path === undefined ? {} : await renew(node.path, spec.data, signal)
-      settled = true
-      registered = spec !== undefined
-      return { requeueAfterMs: config.refresh_interval, ...result }
-    },
-    reconfigure(options) {
-      const edited = options as Options
-      if (!isDeepStrictEqual(withoutCare(config), withoutCare(edited))) return false
-      config = edited
-      return true
-    },
-    isWell() {
-      if (connecting.isUnderWay()) return undefined
-      return session.state.status === 'connected' && (!registered || node.path !== undefined)
-    },
-    holds: () => node.identity,
-    mayHold: () => node.mayExist,
-    state: () => ({ type: 'zookeeper', path: node.path ?? null, session: session.state }),
-    async close({ keep } = { keep: false }) {
-      cancelLook()
-      node.close()
-      await session.release({ keep })
-    },
+
+  #isConnecting(): boolean {
+    return this.#session.state.status === 'connecting' && this.#context.clock.now() < this.#connectingUntil
+  }
+
+  /**
+   * Resolves when there is a first connection, or its time is over; rejects with signal.reason. One that is lost later is
+   * not waited for: nothing is reported meanwhile.
+   */
+  async #firstConnection(signal: AbortSignal): Promise<void> {
+    if (!this.#isConnecting()) return
+    const { clock } = this.#context
+    try {
+      const connected = (limit: AbortSignal) => this.#session.connected(limit)
+      await withDeadline(clock, this.#connectingUntil - clock.now(), 'connecting to ZooKeeper', signal, connected)
+    } catch (error) {
+      if (signal.aborted) throw error // else whatever needs the connection says that there is none
+    }
   }
 }
 
-/** Waits for the first connection, and not for ever. One that is lost later is not waited for: nothing is reported meanwhile. */
-function createFirstConnection(session: Session, clock: Clock) {
-  const until = clock.now() + FIRST_CONNECTION_MS
-  const isUnderWay = () => session.state.status === 'connecting' && clock.now() < until
-  return {
-    isUnderWay,
-    /** Resolves when there is a connection or the time is over; rejects with signal.reason. */
-    async wait(signal: AbortSignal): Promise<void> {
-      if (!isUnderWay()) return
-      try {
-        const connected = (limit: AbortSignal) => session.connected(limit)
-        await withDeadline(clock, until - clock.now(), 'connecting to ZooKeeper', signal, connected)
-      } catch (error) {
-        if (signal.aborted) throw error // else whatever needs the connection says that there is none
-      }
-    },
-  }
-}
+/** Writes what is registered at `path` again, when it is time. */
+type Renew = (path: string, data: Buffer, signal: AbortSignal) => Promise<ReconcileResult>
 
 /**
  * Writes a persistent registration again each time `ttl_seconds` have passed; an ephemeral one needs none. The first time
  * comes earlier by chance, so that services which start together are not renewed together (reference airbnb.md 2.8).
  */
-function createRenewal({ clock, random, onRenewed }: ReporterContext, session: Session, current: () => Options) {
+function createRenewal({ clock, random, onRenewed }: ReporterContext, session: Session, current: () => Options): Renew {
   let written: { readonly path: string; readonly at: number } | undefined
-  return async (path: string, data: Buffer, signal: AbortSignal): Promise<ReconcileResult> => {
+  return async (path, data, signal) => {
     const config = current()
     const { zk_hosts: hosts, refresh_interval: lookMs = LOOK_MS } = config
     const ttlMs = ttlMsOf(config)
