@@ -99,10 +99,12 @@ class CacheRun {
 
   async run(signal: AbortSignal): Promise<void> {
     let { generation } = this.#session
+    let wasConnected = this.#session.state.status === 'connected'
     const unsubscribe = this.#session.subscribe(({ status }) => {
       if (status !== 'connected') return
-      // A new session has none of our watches: all is read at once, whatever this says.
-      if (generation === this.#session.generation) this.#resyncSoon()
+      // A new session has none of our watches: all is read at once, whatever this says. So it is before anything was read.
+      if (wasConnected && generation === this.#session.generation) this.#resyncSoon()
+      wasConnected = true
       generation = this.#session.generation
       this.#loop.trigger()
     })

@@ -330,6 +330,17 @@ describe('createChildrenCache()', () => {
     await becomes('a=1 (config)')
   })
 
+  it('reads everything once at the start: the first connection is no reconnect', async () => {
+    put('a', '1')
+    session.suspend()
+    start({ random: () => 0.7 })
+    await calm()
+    session.resume()
+    await becomes('a=1 (config)')
+    await calm()
+    assert.deepEqual([...session.calls].sort(), [`getChildren ${PATH}`, `getData ${PATH}`, `getData ${PATH}/a`])
+  })
+
   it('publishes nothing while the connection is away, and what changed meanwhile afterwards', async () => {
     put('a', '1')
     start()
