@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { createBackoff } from '../core/backoff.ts'
-import { type Clock, pause } from '../core/clock.ts'
+import type { Clock } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/log.ts'
 import type { Metrics } from '../core/metrics.ts'
@@ -8,6 +8,7 @@ import { ReconcileLoop, type ReconcileResult } from '../core/reconcile-loop.ts'
 import { runAll } from '../core/tasks.ts'
 import type { GeneratorConfig } from './config.ts'
 import type { SynapseEvent } from './events.ts'
+import { FirstDiscovery } from './first-discovery.ts'
 import type { Generator, GeneratorEvent, GeneratorService, GeneratorType } from './generators/generator.ts'
 import type { Service } from './service.ts'
 
@@ -21,7 +22,8 @@ export interface GeneratorRunnerContext {
   readonly log: Logger
   readonly metrics: Metrics
   readonly random: () => number
-  readonly firstPassMs: number
+  /** How long the first pass waits, ms, for the registry to answer for one more service, and for all of them. */
+  readonly firstPass: { readonly quietMs: number; readonly longestMs: number }
   /** All services, in configuration order. */
   readonly services: () => readonly Service[]
   /** Gets what happens, e.g. to count it. Default: nobody listens. */
@@ -34,11 +36,11 @@ export class GeneratorRunner {
   readonly #context: GeneratorRunnerContext
   readonly #generator: Generator<unknown>
   readonly #loop: ReconcileLoop
+  readonly #discovery: FirstDiscovery
   /** With the fingerprints of the files it refers to: an edited template is an edit too. */
   #config: GeneratorConfig
   /** Changed services and when the oldest unapplied registry event of each arrived. */
   #pending = new Map<string, number | undefined>()
-  #complete: () => void = () => {}
   #succeeded = false
   #lastError: string | undefined
 
@@ -53,6 +55,8 @@ export class GeneratorRunner {
     this.#generator = type.create({ clock, log, metrics, random, trigger, onEvent }, config.options)
     const failures = metrics.counter('synapse_generator_failures_total', 'Passes that failed.', ['generator'])
     failures.inc({ generator: type.type }, 0)
+    const missing = () => context.services().filter(({ discovered }) => !discovered).length
+    this.#discovery = new FirstDiscovery({ clock, missing, ...context.firstPass })
     this.#loop = new ReconcileLoop({
       clock,
       backoff: createBackoff({ initialMs: 100, maxMs: 5_000, random }),
@@ -83,7 +87,7 @@ export class GeneratorRunner {
   /** A service changed. The first registry event since the last success counts for the propagation histogram. */
   changed(service: string, eventAt: number | undefined): void {
     this.#pending.set(service, this.#pending.get(service) ?? eventAt)
-    if (this.#context.services().every(({ discovered }) => discovered)) this.#complete()
+    this.#discovery.look()
     this.#loop.trigger()
   }
 
@@ -95,7 +99,7 @@ export class GeneratorRunner {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    await this.#firstDiscovery(signal)
+    await this.#discovery.wait(signal)
     const loop = { name: 'passes', run: (inner: AbortSignal) => this.#loop.run(inner) }
     await runAll([loop, ...this.#generator.tasks], signal, (task, error) =>
       this.#context.log.error('generator task failed while stopping', { task, reason: messageOf(error) }),
@@ -104,18 +108,6 @@ export class GeneratorRunner {
 
   state() {
     return { ...this.#generator.state(), error: this.#lastError ?? null }
-  }
-
-  /** Waits until every service is discovered, but not for long: what is known is served, the rest follows. */
-  async #firstDiscovery(signal: AbortSignal): Promise<void> {
-    const { clock, firstPassMs, services } = this.#context
-    if (services().every(({ discovered }) => discovered)) return
-    const complete = new AbortController()
-    this.#complete = () => complete.abort()
-    const stop = () => complete.abort()
-    signal.addEventListener('abort', stop, { once: true })
-    await pause(clock, firstPassMs, complete.signal)
-    signal.removeEventListener('abort', stop)
   }
 
   async #reconcile(signal: AbortSignal): Promise<ReconcileResult> {

@@ -17,8 +17,8 @@ import { type SynapseStatus, synapseReadiness, synapseStatusPage } from './statu
 import { Supervisor } from './supervisor.ts'
 import * as watcherTypeList from './watchers/index.ts'
 
-/** How long the first pass waits for the registry; after that, what is known is served. */
-const FIRST_PASS_MS = 500
+/** The first pass waits for the registry while its answers come one after the other; then what is known is served. */
+const FIRST_PASS = { quietMs: 500, longestMs: 3_000 }
 /** What changed goes to HAProxy first; the disk can wait for so long. */
 const SAVE_DELAY_MS = 200
 /** Changes of instances within this time are written to disk together ... */
@@ -72,7 +72,7 @@ async function start(initial: SynapseConfig, context: DaemonContext): Promise<Da
     generatorTypes,
     lastKnown: await store.load(),
     onInstances: () => saver.trigger(),
-    firstPassMs: FIRST_PASS_MS,
+    firstPass: FIRST_PASS,
     onEvent,
   })
   onEvent({ kind: 'watchers-started', ms: clock.now() - startedAt })

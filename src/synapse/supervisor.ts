@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Task } from '../core/tasks.ts'
 import { runAll } from '../core/tasks.ts'
 import type { SynapseConfig } from './config.ts'
-import { GeneratorRunner } from './generator-runner.ts'
+import { GeneratorRunner, type GeneratorRunnerContext } from './generator-runner.ts'
 import type { KnownInstances } from './last-known-good.ts'
 import { Service, type ServiceContext } from './service.ts'
 
@@ -12,8 +12,7 @@ export interface SupervisorOptions extends Omit<ServiceContext, 'onChange' | 'on
   /** The instances of some service changed: time to write them down. */
   readonly onInstances: () => void
   readonly onBroken: (error: unknown) => void
-  /** How long the first pass waits, ms, for the registry to answer for every service. */
-  readonly firstPassMs: number
+  readonly firstPass: GeneratorRunnerContext['firstPass']
 }
 
 /** Keeps exactly the configured services watched and every generator informed; a live edit touches only what it changes. */
