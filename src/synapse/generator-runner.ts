@@ -42,11 +42,17 @@ export class GeneratorRunner {
   /** Changed services and when the oldest unapplied registry event of each arrived. */
   #pending = new Map<string, number | undefined>()
   #succeeded = false
+  /** Settles when the first pass has ended, well or not. */
+  readonly passed: Promise<void>
+  #firstPassEnded: () => void = () => {}
   #lastError: string | undefined
 
   constructor(type: GeneratorType, config: GeneratorConfig, context: GeneratorRunnerContext) {
     const { clock, metrics, random } = context
     const log = context.log.child({ generator: type.type })
+    this.passed = new Promise((resolve) => {
+      this.#firstPassEnded = resolve
+    })
     this.#type = type
     this.#config = config
     this.#context = context
@@ -133,6 +139,8 @@ export class GeneratorRunner {
     } catch (error) {
       for (const [name, eventAt] of taken) this.#pending.set(name, eventAt ?? this.#pending.get(name))
       throw error
+    } finally {
+      this.#firstPassEnded()
     }
   }
 }

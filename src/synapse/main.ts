@@ -20,7 +20,7 @@ import * as watcherTypeList from './watchers/index.ts'
 /** The first pass waits for the registry while its answers come one after the other; then what is known is served. */
 const FIRST_PASS = { quietMs: 500, longestMs: 3_000 }
 /** What changed goes to HAProxy first; the disk can wait for so long. */
-const SAVE_DELAY_MS = 200
+const SAVE_DELAY_MS = 1_000
 /** Changes of instances within this time are written to disk together ... */
 const SAVE_SETTLE_MS = 1_000
 /** ... and where writing takes long, within so many times as long, up to ten seconds: it never costs more than this part. */
@@ -57,6 +57,7 @@ async function start(initial: SynapseConfig, context: DaemonContext): Promise<Da
     settleMs: SAVE_SETTLE_MS,
     resyncMs: SAVE_RESYNC_MS,
     async reconcile(signal) {
+      await supervisor.passed(signal) // a cold start has better things to do
       await pause(clock, SAVE_DELAY_MS, signal)
       const started = clock.now()
       await store.save(supervisor.lastKnown())

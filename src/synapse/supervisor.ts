@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { rejectOnAbort } from '../core/clock.ts'
 import type { Task } from '../core/tasks.ts'
 import { runAll } from '../core/tasks.ts'
 import type { SynapseConfig } from './config.ts'
@@ -77,6 +78,14 @@ export class Supervisor {
   /** Generators whose first pass has not succeeded yet, with the reason. */
   unready(): readonly string[] {
     return [...this.#generators.values()].flatMap((runner) => runner.unready ?? [])
+  }
+
+  /** Resolves when every generator has made its first pass, well or not, or when `signal` aborts. */
+  async passed(signal: AbortSignal): Promise<void> {
+    const passed = Promise.all([...this.#generators.values()].map((runner) => runner.passed))
+    await rejectOnAbort(passed, signal).catch((reason: unknown) => {
+      if (!signal.aborted) throw reason
+    })
   }
 
   /** How each service's watcher is. */
