@@ -1,3 +1,4 @@
+import type { Outgoing } from 'node-zookeeper-client/lib/ConnectionManager.js'
 import jute, { type JuteRecord, type ResponsePayload } from 'node-zookeeper-client/lib/jute/index.js'
 import type { Clock } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
@@ -7,6 +8,7 @@ import { Connection } from './connection.ts'
 import type { Server } from './connection-string.ts'
 import type { Dial } from './dial.ts'
 import { NO_NODE } from './error-codes.ts'
+import { GetDataRequest, type NodeData } from './get-data.ts'
 import { type Operation, type OperationName, type OperationResult, Operations } from './operations.ts'
 import { type WatchKind, type WatchListener, WatchTable, watchEventOf } from './watch-table.ts'
 import { pathProblem } from './znode-path.ts'
@@ -43,10 +45,7 @@ interface OperationRequest<T> {
   readonly ifMissing?: () => T
 }
 
-export interface NodeData {
-  readonly data: Buffer
-  readonly stat: Stat
-}
+export type { NodeData } from './get-data.ts'
 
 export interface NodeChildren {
   readonly children: readonly string[]
@@ -167,14 +166,10 @@ export class Client {
   }
 
   getData(path: string, signal: AbortSignal, watch?: WatchListener): Promise<NodeData> {
-    return this.#request({
-      operation: { name: 'getData', path, signal },
-      type: jute.OP_CODES.GET_DATA,
-      record: new jute.protocol.GetDataRequest(path, watch !== undefined),
-      decode: (payload) => {
-        if (watch !== undefined) this.#watches.add('data', path, watch)
-        return { data: payload?.data ?? Buffer.alloc(0), stat: statOf(payload) }
-      },
+    const request = new GetDataRequest(path, watch !== undefined)
+    return this.#send({ name: 'getData', path, signal }, request, () => {
+      if (watch !== undefined) this.#watches.add('data', path, watch)
+      return request.answer
     })
   }
 
@@ -233,11 +228,20 @@ export class Client {
 
   #request<T>({ operation, type, record, dataBytes = 0, decode, ifMissing }: OperationRequest<T>): Promise<T> {
     const { name, path } = operation
-    const problem = pathProblem(path)
-    if (problem !== undefined) return Promise.reject(badArguments(name, path, `bad path: ${problem}`))
     if (dataBytes > MAX_DATA_BYTES) return Promise.reject(badArguments(name, path, `${dataBytes} bytes are too many`))
+    return this.#send(operation, new jute.Request(new jute.protocol.RequestHeader(0, type), record), decode, ifMissing)
+  }
+
+  #send<T>(
+    operation: Operation,
+    request: Outgoing,
+    decode: OperationRequest<T>['decode'],
+    ifMissing?: () => T,
+  ): Promise<T> {
+    const problem = pathProblem(operation.path)
+    if (problem !== undefined)
+      return Promise.reject(badArguments(operation.name, operation.path, `bad path: ${problem}`))
     return this.#operations.run<T>(operation, ({ succeed, fail }) => {
-      const request = new jute.Request(new jute.protocol.RequestHeader(0, type), record)
       this.#connection.queue(request, (error, response) => {
         const code = error?.code ?? failedPart(response?.payload ?? null)
         if (code === undefined) succeed(() => decode(response?.payload ?? null))

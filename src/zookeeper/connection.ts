@@ -1,12 +1,17 @@
 import { nextTick } from 'node:process'
-import ConnectionManager, { type Callback, type Packet } from 'node-zookeeper-client/lib/ConnectionManager.js'
-import jute, { type Request } from 'node-zookeeper-client/lib/jute/index.js'
+import ConnectionManager, {
+  type Callback,
+  type Outgoing,
+  type Packet,
+} from 'node-zookeeper-client/lib/ConnectionManager.js'
+import jute from 'node-zookeeper-client/lib/jute/index.js'
 import { createBackoff } from '../core/backoff.ts'
 import { messageOf } from '../core/errors.ts'
 import { type Attempt, type AttemptFailure, ConnectSchedule } from './connect-schedule.ts'
 import type { ConnectionOptions } from './connection-options.ts'
 import { formatServer, type Server } from './connection-string.ts'
 import { AUTH_FAILED, CONNECTION_LOSS, meaningOf } from './error-codes.ts'
+import { GetDataRequest } from './get-data.ts'
 import { Link, type LinkEnd } from './link.ts'
 import { type ReplyHeader, readReplyHeader } from './reply-header.ts'
 import { chunkWatches } from './set-watches.ts'
@@ -79,7 +84,7 @@ export class Connection extends ConnectionManager {
   }
 
   /** Fails with CONNECTION_LOSS at once while not connected: a queue would hold requests for as long as an outage lasts. */
-  override queue(request: Request, callback: Callback): void {
+  override queue(request: Outgoing, callback: Callback): void {
     if (!this.connected) {
       callback({ code: CONNECTION_LOSS })
       return
@@ -239,6 +244,17 @@ export class Connection extends ConnectionManager {
       packet.callback({ code: error })
       return
     }
+    if (packet.request instanceof GetDataRequest) this.#onData(packet, packet.request, frame)
+    else this.#onRecord(packet, frame)
+  }
+
+  #onData({ callback }: Packet, request: GetDataRequest, frame: Buffer): void {
+    request.take(frame) // while it waits, so that it fails with the others when it cannot be read
+    this.pendingQueue.shift()
+    callback(null)
+  }
+
+  #onRecord(packet: Packet, frame: Buffer): void {
     try {
       this.onSocketData(frame)
     } catch (cause) {

@@ -34,8 +34,6 @@ declare module 'node-zookeeper-client/lib/jute/index.js' {
   /** The answer's record; which fields are there depends on the request. */
   interface ResponsePayload {
     readonly path?: string
-    /** Undefined when the node was created with null. */
-    readonly data?: Buffer
     readonly children?: readonly string[]
     readonly stat?: StatRecord
     /** Of a transaction: one per part. `err` is 0, or why this part, or one before it, failed. */
@@ -74,7 +72,6 @@ declare module 'node-zookeeper-client/lib/jute/index.js' {
       readonly CREATE: number
       readonly DELETE: number
       readonly EXISTS: number
-      readonly GET_DATA: number
       readonly SET_DATA: number
       readonly GET_CHILDREN2: number
       readonly PING: number
@@ -103,7 +100,6 @@ declare module 'node-zookeeper-client/lib/jute/index.js' {
       readonly DeleteRequest: new (path: string, version: number) => JuteRecord
       readonly ExistsRequest: new (path: string, watch: boolean) => JuteRecord
       readonly GetChildren2Request: new (path: string, watch: boolean) => JuteRecord
-      readonly GetDataRequest: new (path: string, watch: boolean) => JuteRecord
       readonly RequestHeader: new (xid: number, type: number) => RequestHeader
       readonly SetDataRequest: new (path: string, data: Buffer, version: number) => JuteRecord
       readonly SetWatches: new (
@@ -118,18 +114,24 @@ declare module 'node-zookeeper-client/lib/jute/index.js' {
   const jute: Jute
 
   // biome-ignore lint/style/noDefaultExport: what Node makes of the package's module.exports
-  export { type JuteRecord, jute as default, type Request, type Response, type ResponsePayload, type StatRecord }
+  export { type JuteRecord, jute as default, type RequestHeader, type Response, type ResponsePayload, type StatRecord }
 }
 
 declare module 'node-zookeeper-client/lib/ConnectionManager.js' {
   import type { EventEmitter } from 'node:events'
   import type { Socket } from 'node:net'
-  import type { Request, Response } from 'node-zookeeper-client/lib/jute/index.js'
+  import type { RequestHeader, Response } from 'node-zookeeper-client/lib/jute/index.js'
 
   type Callback = (error: { readonly code: number } | null, response?: Response) => void
 
+  /** What can be sent: a `Request`, or whatever makes a frame of the same form. */
+  interface Outgoing {
+    readonly header: Pick<RequestHeader, 'xid' | 'type'> | null
+    toBuffer(): Buffer
+  }
+
   interface Packet {
-    readonly request: Request
+    readonly request: Outgoing
     readonly callback: Callback
   }
 
@@ -170,7 +172,7 @@ declare module 'node-zookeeper-client/lib/ConnectionManager.js' {
     /** The negotiated timeout in ms; before the first connect, the one we ask for. */
     sessionTimeout: number
     connect(): void
-    queue(request: Request, callback?: Callback): void
+    queue(request: Outgoing, callback?: Callback): void
     /** Handles one buffer that came from the server. */
     onSocketData(buffer: Buffer): void
     /** Writes what is queued. */
@@ -178,5 +180,5 @@ declare module 'node-zookeeper-client/lib/ConnectionManager.js' {
   }
 
   // biome-ignore lint/style/noDefaultExport: what Node makes of the package's module.exports
-  export { type Callback, ConnectionManager as default, type Packet }
+  export { type Callback, ConnectionManager as default, type Outgoing, type Packet }
 }
