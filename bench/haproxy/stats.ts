@@ -72,12 +72,12 @@ export class Stats {
     return rows.slice(1).reduce((sum, row) => sum + Number(row.split(',')[column] ?? 0), 0)
   }
 
-  /** Waits until so many servers are active. */
-  async untilActive(expected: number, deadlineMs = 120_000): Promise<void> {
+  /** Waits until so many servers are active, and looks every `everyMs`. */
+  async untilActive(expected: number, deadlineMs = 120_000, everyMs = 10): Promise<void> {
     const end = now() + deadlineMs
     for (let active = await this.active(); active !== expected; active = await this.active()) {
       if (now() > end) throw new Error(`${active} servers are active instead of ${expected}`)
-      await sleep(10)
+      await sleep(everyMs)
     }
   }
 

@@ -6,6 +6,8 @@ import type { Scenario } from '../world.ts'
 import { registerMany, removeMany } from './many.ts'
 
 const DEADLINE_MS = 60_000
+/** Between two looks at how many servers are active. */
+const LOOK_MS = 2
 
 /** A whole service is replaced at once, as a deploy without mercy does. */
 export const replace: Scenario = {
@@ -44,9 +46,20 @@ export const replace: Scenario = {
   },
 }
 
-/** Until none of the old is anything but in maintenance, and as many new ones are ready. */
+/**
+ * Until none of the old is anything but in maintenance, and as many new ones are ready. The list of all servers, thousands of
+ * them with those that wait to be deleted, is only asked for when their number is right: else looking would cost HAProxy, and
+ * the second of two processors, more than what is looked at.
+ */
 async function untilReplaced(stats: Stats, backend: string, old: ReadonlySet<string>, count: number): Promise<number> {
   const replaced = (rows: readonly ServerRow[]) =>
     rows.every((row) => !old.has(row.address) || isMaint(row)) && rows.filter(isReady).length === count
-  return stats.until(backend, replaced, DEADLINE_MS)
+  const end = now() + DEADLINE_MS
+  for (;;) {
+    await stats.untilActive(count, DEADLINE_MS, LOOK_MS)
+    const servers = await stats.servers(backend)
+    const at = now()
+    if (replaced(servers)) return at
+    if (at > end) throw new Error(`not replaced after ${DEADLINE_MS} ms`)
+  }
 }
