@@ -78,6 +78,7 @@ export const pureFiles: readonly string[] = [
   'src/zookeeper/connection-string.ts',
   'src/zookeeper/error-codes.ts',
   'src/zookeeper/frame-splitter.ts',
+  'src/zookeeper/get-data.ts',
   'src/zookeeper/names.ts',
   'src/zookeeper/set-watches.ts',
   'src/zookeeper/watch-table.ts',
