@@ -1,6 +1,7 @@
-// One level of tests in a process group and a temporary directory of its own, so that what it leaves behind is seen.
+// One level of tests, in processes that each have a process group and a temporary directory of their own, so that what is
+// left behind is seen.
 import { fork } from 'node:child_process'
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -20,18 +21,47 @@ const toolCaches = /^(tsx-|node-compile-cache)/
  * @param {string} level a folder of test/
  * @param {object} [options]
  * @param {string} [options.directory] where its test files are
+ * @param {number} [options.workers] processes that share the files; the tests in one file run one after another
  * @param {number} [options.limitMs] a level that takes longer hangs: it is ended, and the running test is named
  * @param {'inherit' | 'ignore'} [options.output] what becomes of the report
  * @returns {Promise<Outcome>}
  */
 export async function runLevel(level, options = {}) {
-  const { directory = join(root, 'test', level), limitMs = 15 * 60_000, output = 'inherit' } = options
-  if (
-    !existsSync(directory) ||
-    !readdirSync(directory, { recursive: true }).some((name) => name.endsWith('.test.ts'))
-  ) {
-    return { passed: 0, failed: 0, complaints: [`test/${level} has no tests`] }
+  const { directory = join(root, 'test', level), workers = 1, limitMs = 15 * 60_000, output = 'inherit' } = options
+  const files = testFiles(directory)
+  if (files.length === 0) return { passed: 0, failed: 0, complaints: [`test/${level} has no tests`] }
+  const processes = Array.from({ length: Math.min(workers, files.length) }, () =>
+    runProcess(level, { directory, files, limitMs, output }),
+  )
+  const outcomes = await Promise.all(processes)
+  return {
+    passed: outcomes.reduce((sum, { passed }) => sum + passed, 0),
+    failed: outcomes.reduce((sum, { failed }) => sum + failed, 0),
+    complaints: outcomes.flatMap(({ complaints }) => complaints),
   }
+}
+
+/**
+ * The longest first: a long one that begins last would be waited for alone.
+ * @param {string} directory
+ */
+function testFiles(directory) {
+  if (!existsSync(directory)) return []
+  return readdirSync(directory, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.test.ts'))
+    .sort((one, other) => statSync(join(directory, other)).size - statSync(join(directory, one)).size)
+}
+
+/**
+ * @param {string} level
+ * @param {object} options
+ * @param {string} options.directory
+ * @param {string[]} options.files those that no process has taken yet
+ * @param {number} options.limitMs
+ * @param {'inherit' | 'ignore'} options.output
+ * @returns {Promise<Outcome>}
+ */
+async function runProcess(level, { directory, files, limitMs, output }) {
   // A short name: a UNIX socket's path may have no more than 107 characters.
   const temporary = mkdtempSync(join(tmpdir(), 'st-'))
   chmodSync(temporary, 0o755) // servers that refuse to run as root work in it, too
@@ -48,7 +78,7 @@ export async function runLevel(level, options = {}) {
   }
   process.on('exit', killLeft)
   try {
-    const outcome = await watch(child, limitMs, killLeft)
+    const outcome = await watch(child, files, limitMs, killLeft)
     await vanishing(left)
     const crumbs = [...left().map(({ pid, command }) => `process ${pid} (${command})`), ...filesIn(temporary)]
     const complaints = crumbs.map((crumb) => `the ${level} tests left ${crumb} behind`)
@@ -61,15 +91,16 @@ export async function runLevel(level, options = {}) {
 }
 
 /**
- * Follows the messages of run-level.ts until its process ends.
+ * Hands out files and follows the messages of run-level.ts until its process ends.
  * @param {import('node:child_process').ChildProcess} child
+ * @param {string[]} files
  * @param {number} limitMs
  * @param {() => void} killLevel
  * @returns {Promise<Outcome>}
  */
-function watch(child, limitMs, killLevel) {
+function watch(child, files, limitMs, killLevel) {
   return new Promise((resolve) => {
-    let running = 'loading the test files'
+    let running = 'its start'
     /** @type {{ passed: number, failed: number } | undefined} */
     let end
     let timedOut = false
@@ -79,7 +110,12 @@ function watch(child, limitMs, killLevel) {
     }, limitMs)
     child.on('message', (message) => {
       if (message.kind === 'test') running = message.title
-      else end = message
+      else if (message.kind === 'end') end = message
+      else {
+        const file = files.shift()
+        running = file === undefined ? 'its end' : `loading ${file}`
+        child.send({ file }, () => {}) // a process that has just died is told of at its exit
+      }
     })
     child.on('exit', (status, signal) => {
       clearTimeout(timer)

@@ -1,7 +1,9 @@
 // npm test: installs what is missing, builds, checks and runs every test. The last line is `N passed, N failed`.
-// `npm test -- unit integration` runs only the levels named.
+// `npm test -- unit integration` runs only the levels named, `npm test -- --workers=1` one file after another.
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 import { build } from './build.mjs'
 import { runLevel } from './level.mjs'
 import { installPrerequisites } from './prerequisites.mjs'
@@ -13,6 +15,9 @@ const levels = ['checks', 'unit', 'scenarios', 'integration', 'conformance', 'e2
 /** Levels that need neither servers nor the built programs. */
 const light = new Set(['checks', 'unit', 'scenarios'])
 
+/** Files that run at the same time: most of their time is waiting, but a server that gets no processor is late. */
+const MAX_WORKERS = 4
+
 /** Each counts as one test. */
 const checks = {
   'format and lint': () => runTool('biome', ['check', '.']),
@@ -21,10 +26,13 @@ const checks = {
 }
 
 async function main() {
-  const chosen = process.argv.slice(2)
+  const options = { workers: { type: 'string', default: `${Math.min(availableParallelism(), MAX_WORKERS)}` } }
+  const { values, positionals: chosen } = parseArgs({ allowPositionals: true, options })
+  const workers = Number(values.workers)
   const unknown = chosen.filter((level) => !levels.includes(level))
-  if (unknown.length > 0) {
-    console.error(`unknown level: ${unknown.join(', ')}; known are ${levels.join(', ')}`)
+  if (unknown.length > 0 || !(workers >= 1)) {
+    if (unknown.length > 0) console.error(`unknown level: ${unknown.join(', ')}; known are ${levels.join(', ')}`)
+    else console.error(`--workers=${values.workers}: expected how many files run at the same time`)
     return finish([{ level: 'arguments', passed: 0, failed: 1, seconds: 0 }])
   }
   const wanted = chosen.length === 0 ? levels : levels.filter((level) => chosen.includes(level))
@@ -34,7 +42,7 @@ async function main() {
   results.push(await timed('build', runBuild))
   for (const level of wanted) {
     console.log(`\n${level}`)
-    results.push(await timed(level, () => (level === 'checks' ? runChecks() : runLevel(level))))
+    results.push(await timed(level, () => (level === 'checks' ? runChecks() : runLevel(level, { workers }))))
   }
   return finish(results)
 }

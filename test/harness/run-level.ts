@@ -1,37 +1,57 @@
-// Runs the test files of one level, in a process of its own: `node --import tsx test/harness/run-level.ts test/unit`.
-// Tells the parent, if there is one, which test runs and how it ended (level-report.ts).
+// Runs test files of one level, in a process of its own. Asks the parent (scripts/level.mjs) for one after another and tells
+// it which test runs and how it ended; without a parent it runs all: `node --import tsx test/harness/run-level.ts test/unit`.
+import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import Mocha from 'mocha'
 import { FileReporter } from './file-reporter.ts'
-import type { LevelMessage } from './level-report.ts'
+import type { LevelMessage, NextFile } from './level-report.ts'
 import './strict.ts'
 
 /** How long the process may live on after the last test. What keeps it alive then was left behind by a test. */
 const lingerMs = 5000
 
 const directory = resolve(process.argv[2] ?? '')
-const mocha = new Mocha({
-  reporter: FileReporter,
-  reporterOptions: { directory },
-  timeout: 10_000,
-  forbidOnly: true,
-  forbidPending: true,
-})
-for (const file of readdirSync(directory, { recursive: true, encoding: 'utf8' }).sort()) {
-  if (file.endsWith('.test.ts')) mocha.addFile(join(directory, file))
+let passed = 0
+let failed = 0
+for await (const file of filesToRun()) await runFile(file)
+tell({ kind: 'end', passed, failed })
+if (process.connected) process.disconnect()
+process.exitCode = failed === 0 ? 0 : 1
+setTimeout(reportLeak, lingerMs).unref()
+
+async function* filesToRun(): AsyncGenerator<string> {
+  if (!process.connected) {
+    const names = readdirSync(directory, { recursive: true, encoding: 'utf8' })
+    yield* names.filter((name) => name.endsWith('.test.ts')).sort()
+    return
+  }
+  for (;;) {
+    const answer = once(process, 'message')
+    tell({ kind: 'next' })
+    const [{ file }] = (await answer) as [NextFile]
+    if (file === undefined) return
+    yield file
+  }
 }
-await mocha.loadFilesAsync()
-const runner = mocha.run()
-runner.on('test', (test) => tell({ kind: 'test', title: test.fullTitle() }))
-runner.on('hook', (hook) => tell({ kind: 'test', title: hook.fullTitle() }))
-runner.once('end', () => {
-  const { passes = 0, failures = 0 } = runner.stats ?? {}
-  tell({ kind: 'end', passed: passes, failed: failures })
-  if (process.connected) process.disconnect()
-  process.exitCode = failures === 0 ? 0 : 1
-  setTimeout(reportLeak, lingerMs).unref()
-})
+
+async function runFile(file: string): Promise<void> {
+  const mocha = new Mocha({
+    reporter: FileReporter,
+    reporterOptions: { directory },
+    timeout: 10_000,
+    forbidOnly: true,
+    forbidPending: true,
+  })
+  mocha.addFile(join(directory, file))
+  await mocha.loadFilesAsync()
+  const runner = mocha.run()
+  runner.on('test', (test) => tell({ kind: 'test', title: test.fullTitle() }))
+  runner.on('hook', (hook) => tell({ kind: 'test', title: hook.fullTitle() }))
+  await once(runner, 'end')
+  passed += runner.stats?.passes ?? 0
+  failed += runner.stats?.failures ?? 0
+}
 
 function reportLeak(): void {
   const resources = process.getActiveResourcesInfo().filter((name) => !/^(TTY|Pipe)Wrap$/.test(name))

@@ -10,21 +10,40 @@ interface Outcome {
 }
 type RunLevel = (
   level: string,
-  options: { readonly directory: string; readonly limitMs?: number; readonly output?: 'ignore' },
+  options: {
+    readonly directory: string
+    readonly workers?: number
+    readonly limitMs?: number
+    readonly output?: 'ignore'
+  },
 ) => Promise<Outcome>
 const script = new URL('../../../scripts/level.mjs', import.meta.url).href
 const { runLevel } = (await import(script)) as { runLevel: RunLevel }
 
 /** What scripts/test.mjs makes of a level that consists of this one file. */
-async function run(source: string, limitMs = 60_000): Promise<Outcome> {
+const run = (source: string, limitMs?: number): Promise<Outcome> => runFiles({ fixture: source }, 1, limitMs)
+
+/** The same of several files, by the names that they have before `.test.ts`. */
+async function runFiles(sources: Readonly<Record<string, string>>, workers: number, limitMs = 60_000) {
   const directory = await mkdtemp(join(tmpdir(), 'level-'))
   try {
-    await writeFile(join(directory, 'fixture.test.ts'), source)
-    return await runLevel('fixture', { directory, limitMs, output: 'ignore' })
+    for (const [name, source] of Object.entries(sources)) await writeFile(join(directory, `${name}.test.ts`), source)
+    return await runLevel('fixture', { directory, workers, limitMs, output: 'ignore' })
   } finally {
     await rm(directory, { recursive: true, force: true })
   }
 }
+
+/** A file whose test ends when another's has begun. */
+const waitsFor = (name: string, other: string) => `
+  import { existsSync, writeFileSync } from 'node:fs'
+  import { setTimeout as sleep } from 'node:timers/promises'
+  const began = (name: string) => import.meta.dirname + '/began-' + name
+  it('runs beside another', async () => {
+    writeFileSync(began('${name}'), '')
+    while (!existsSync(began('${other}'))) await sleep(10)
+  })
+`
 
 describe('runLevel()', function () {
   this.timeout(60_000)
@@ -45,7 +64,11 @@ describe('runLevel()', function () {
     },
     { name: 'a test that is marked only', source: `it.only('x', () => {})` },
     { name: 'a test that is skipped', source: `it.skip('x', () => {})` },
-    { name: 'a file that cannot be loaded', source: `import './missing.ts'`, complaint: /loading the test files/ },
+    {
+      name: 'a file that cannot be loaded',
+      source: `import './missing.ts'`,
+      complaint: /during: loading fixture\.test\.ts/,
+    },
     { name: 'a process that exits', source: `it('dies here', () => process.exit(0))`, complaint: /during: dies here/ },
     {
       name: 'a file left behind',
@@ -76,6 +99,37 @@ describe('runLevel()', function () {
       if (complaint !== undefined) assert.match(complaints[0] ?? '', complaint)
     })
   }
+
+  it('runs the files of a level in several processes, each file once', async () => {
+    const outcome = await runFiles(
+      {
+        first: waitsFor('first', 'second'),
+        second: waitsFor('second', 'first'),
+        third: `it('passes', () => {})`,
+        fourth: `it('fails', () => { throw new Error('as it should') })`,
+      },
+      2,
+    )
+    assert.deepEqual(outcome, { passed: 3, failed: 1, complaints: [] })
+  })
+
+  it('runs the other files of a level in the same process when there is one', async () => {
+    const names = ['a', 'b', 'c']
+    const sources = names.map((name) => [
+      name,
+      `it('${name} passes', () => {})\nit('${name} fails', () => { throw 1 })`,
+    ])
+    assert.deepEqual(await runFiles(Object.fromEntries(sources), 1), { passed: 3, failed: 3, complaints: [] })
+  })
+
+  it('names what each process was at when it ended before its time', async () => {
+    const sources = { a: `it('dies here', () => process.exit(3))`, b: `it('dies there', () => process.exit(4))` }
+    const { complaints } = await runFiles(sources, 2)
+    assert.deepEqual(complaints.toSorted(), [
+      'the process ended (3) during: dies here',
+      'the process ended (4) during: dies there',
+    ])
+  })
 
   it('ends a level that hangs and names the test', async () => {
     const { complaints } = await run(`it('spins for ever', () => { for (;;) {} })`, 4000)
