@@ -104,13 +104,14 @@ c=$(printf %s "$1" | cut -c"$n")
       assert.equal(await statusOf(`p${at}`), expected)
     })
   it('1.5 checkIntervalInMilli is 1000 when it is not given', async () => {
-    const [, second = '', third = ''] = await eventually(async () => {
-      const times = await site.lines('default-interval.runs')
-      assert.ok(times.length >= 3, 'three runs')
-      return times
+    const times = await eventually(async () => {
+      const lines = await site.lines('default-interval.runs')
+      assert.ok(lines.length >= 6, 'six runs')
+      return lines.map((nanoseconds) => Number(BigInt(nanoseconds) / 1_000_000n))
     }, 20_000)
-    const ms = Number((BigInt(third) - BigInt(second)) / 1_000_000n)
-    assert.ok(ms > 800, `the third run came ${ms} ms after the second`)
+    // The first comes at any time, and a busy machine may be late with one.
+    const ms = ((times[5] ?? 0) - (times[1] ?? 0)) / 4
+    assert.ok(ms > 800, `a run came ${ms} ms after another`)
   })
   it('1.5 nothing is reported while one of several checks has no verdict', async () => {
     await eventually(async () => assert.ok((await runs('second-of-two')) > 9, 'it was run often enough'), 30_000)

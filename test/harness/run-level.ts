@@ -45,12 +45,14 @@ async function runFile(file: string): Promise<void> {
   })
   mocha.addFile(join(directory, file))
   await mocha.loadFilesAsync()
-  const runner = mocha.run()
-  runner.on('test', (test) => tell({ kind: 'test', title: test.fullTitle() }))
-  runner.on('hook', (hook) => tell({ kind: 'test', title: hook.fullTitle() }))
-  await once(runner, 'end')
-  passed += runner.stats?.passes ?? 0
-  failed += runner.stats?.failures ?? 0
+  const { passes = 0, failures = 0 } = await new Promise<Partial<Mocha.Stats>>((done) => {
+    const runner = mocha.run(() => done(runner.stats ?? {}))
+    runner.on('test', (test) => tell({ kind: 'test', title: test.fullTitle() }))
+    runner.on('hook', (hook) => tell({ kind: 'test', title: hook.fullTitle() }))
+  })
+  mocha.dispose() // or its listeners on the process stay
+  passed += passes
+  failed += failures
 }
 
 function reportLeak(): void {
