@@ -42,7 +42,7 @@ function run(command: string | readonly string[], clock: Clock, signal: AbortSig
     const child = spawn(file, args, options)
     let output = ''
     const keep = (chunk: string) => {
-      if (output.length < MAX_OUTPUT) output += chunk
+      if (output.length < MAX_OUTPUT) output = (output + chunk).slice(0, MAX_OUTPUT)
     }
     child.stdout?.setEncoding('utf8').on('data', keep)
     child.stderr?.setEncoding('utf8').on('data', keep)

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { Queue } from '../../../src/core/queue.ts'
 
 describe('Queue', () => {
@@ -14,6 +16,21 @@ describe('Queue', () => {
     assert.deepEqual([queue.shift(), queue.shift(), queue.shift(), queue.shift()], [3, 4, 5, undefined])
     queue.push(7)
     assert.deepEqual([queue.length, queue.shift(), queue.length, queue.first], [1, 7, 0, undefined])
+  })
+
+  it('Queue keeps no room for what was taken out', () => {
+    setFlagsFromString('--expose-gc')
+    const collect: () => void = runInNewContext('gc')
+    const queue = new Queue<number>()
+    collect()
+    const before = process.memoryUsage().heapUsed
+    for (let item = 0; item < 2_000_000; item++) {
+      queue.push(item)
+      queue.shift()
+    }
+    collect()
+    assert.ok(process.memoryUsage().heapUsed - before < 4_000_000, 'two million places would take 16 MB')
+    assert.equal(queue.length, 0)
   })
 
   it('Queue is empty after clear()', () => {

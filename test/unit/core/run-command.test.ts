@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../../../src/core/clock.ts'
 import { runCommand } from '../../../src/core/run-command.ts'
+import { assertNothingLeft } from '../../harness/check.ts'
 import { eventually } from '../../harness/eventually.ts'
+import { FakeClock } from '../../harness/fake-clock.ts'
 
 const never = new AbortController().signal
 const run = (command: string | readonly string[], deadlineMs = 5_000, signal = never) =>
@@ -37,6 +40,26 @@ describe('runCommand()', () => {
     const { output } = await run('sleep 5 & echo $!')
     assert.ok(Date.now() - started < 4_000)
     process.kill(Number(output))
+  })
+
+  it('keeps the first 64 kB of what a command says', async () => {
+    const { status, output } = await run('echo start; head -c 300000 /dev/zero | tr "\\0" x')
+    assert.deepEqual([status, output.slice(0, 8), output.length], [0, 'start\nxx', 64 * 1024])
+  })
+
+  it('names the command whose time is over, in words', async () => {
+    await assert.rejects(run(['sleep', '60'], 50), /^SmartStackError: "sleep 60" took longer than 50 ms$/)
+  })
+
+  it('leaves no timer, no pipe and no listener on the signal behind', async () => {
+    const clock = new FakeClock()
+    const { signal } = new AbortController()
+    await runCommand(['true'], { clock, deadlineMs: 5_000 }, signal)
+    assert.deepEqual([clock.pending, getEventListeners(signal, 'abort')], [0, []])
+    await assertNothingLeft(async () => {
+      const { output } = await run('sleep 60 & echo $!')
+      process.kill(Number(output))
+    })
   })
 
   for (const [name, options] of [

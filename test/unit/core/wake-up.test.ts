@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
 import { WakeUp } from '../../../src/core/wake-up.ts'
 import { FakeClock } from '../../harness/fake-clock.ts'
 
@@ -41,6 +42,15 @@ describe('WakeUp', () => {
     stop.abort()
     await waiting
     assert.equal(clock.pending, 0)
+  })
+
+  it('WakeUp leaves no listener on the signal, however often it waits', async () => {
+    for (const end of [() => wakeUp.wake(), () => clock.advance(100)]) {
+      const waiting = wait(100)
+      await end()
+      await waiting
+      assert.deepEqual(getEventListeners(stop.signal, 'abort'), [])
+    }
   })
 
   it('WakeUp does not wait for nothing, or after the end', async () => {

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { decodeSpoolFile, HacheckSpool } from '../../../src/nerve/hacheck-spool.ts'
+import { eventually } from '../../harness/eventually.ts'
 import { FakeClock } from '../../harness/fake-clock.ts'
 import { recordingLog } from '../../harness/recording-log.ts'
 
@@ -90,6 +91,24 @@ describe('HacheckSpool', () => {
     path = undefined
     await spool.look()
     assert.equal(told.length, 2)
+    path = join(directory, 'web')
+    await spool.look()
+    assert.equal(log.lines.filter(({ level }) => level === 'warn').length, 2, 'it could be read meanwhile')
+  })
+
+  it('what is not configured any more says nothing', async () => {
+    await down('web')
+    await spool.look()
+    path = undefined
+    await spool.look()
+    assert.deepEqual(told, [['web'], []])
+  })
+
+  it('a file that is gone by the time it is read says nothing', async () => {
+    await down('web')
+    await symlink(join(directory, 'nowhere'), join(directory, 'db'))
+    await spool.look()
+    assert.deepEqual([told, log.lines], [[['web']], []])
   })
 
   it('its task looks every second until it is stopped', async () => {
@@ -99,10 +118,16 @@ describe('HacheckSpool', () => {
     await clock.advance(999)
     assert.deepEqual(told, [])
     await clock.advance(1)
-    await spool.look() // after the one that runs
+    await eventually(() => assert.deepEqual(told, [['web']]))
+    await down('db')
+    await eventually(() => assert.equal(clock.pending, 1)) // the next wait
+    await clock.advance(1_000)
+    await eventually(() => assert.deepEqual(told[1], ['db', 'web']))
+    await eventually(() => assert.equal(clock.pending, 1))
+    await down('more')
     stop.abort()
     await running
-    assert.deepEqual([told[0], clock.pending], [['web'], 0])
+    assert.deepEqual([told.length, clock.pending], [2, 0])
   })
 
   it('is waited for 5 s when its disk hangs, read once, and followed when it answers', async () => {

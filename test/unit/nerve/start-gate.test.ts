@@ -71,6 +71,32 @@ describe('createStartGate()', () => {
     assert.equal(started.join(''), 'abcdefg')
   })
 
+  it('counts anew after a turn in which a single one started', async () => {
+    const { gate, turn } = gateOfTurns()
+    const { started, call } = callers(gate)
+    call('a')
+    await turn()
+    for (const name of 'bcdefg') call(name)
+    assert.equal(started.join(''), 'abcde')
+    await turn()
+    for (const name of 'hijk') call(name)
+    assert.equal(started.join(''), 'abcdefghi')
+    await turn()
+    await turn()
+    for (const name of 'lmno') call(name)
+    assert.equal(started.join(''), 'abcdefghijklmno')
+  })
+
+  it('goes on after a turn in which the last that waited started', async () => {
+    const { gate, turn } = gateOfTurns()
+    const { started, call } = callers(gate)
+    for (const name of 'abcde') call(name)
+    await turn()
+    await turn()
+    for (const name of 'fghi') call(name)
+    assert.equal(started.join(''), 'abcdefghi')
+  })
+
   it('is what runs of checks start through, and their deadline begins behind it', async () => {
     const { gate, turn } = gateOfTurns()
     const clock = new FakeClock()

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { mock } from 'node:test'
 import fc from 'fast-check'
 import { parseConfigText } from '../../../../src/core/config/json-source.ts'
 import type { ConfigPath } from '../../../../src/core/config/problems.ts'
@@ -39,6 +40,30 @@ describe('parseConfigText()', () => {
   for (const { name, text } of cases) {
     it(`parseConfigText() reads ${name} as YAML's parser does, with every place`, () => assertSame(text))
   }
+
+  describe('with plain JSON', () => {
+    afterEach(() => mock.restoreAll())
+
+    const plain = [
+      { name: 'one key', text: '{"a": 1}' },
+      { name: 'an empty map', text: ' {}' },
+      { name: 'maps in lists in maps', text: '{"a": [{"b": 1}, [{"b": null}], "x"], "c": {"b": {}}}' },
+      { name: 'text with colons, quotes and backslashes', text: '{"a": "x: y", "b": "\\"c\\": \\\\", "d" : [":"]}' },
+    ]
+    for (const { name, text } of plain) {
+      it(`parseConfigText() takes what JSON's own parser made of ${name}`, () => {
+        const { mock: parse } = mock.method(JSON, 'parse')
+        assert.equal(parseConfigText('f.json', text, environment).value, parse.calls[0]?.result)
+        assertSame(text)
+      })
+    }
+
+    it('parseConfigText() knows the keys of what it parsed without reading the text again', () => {
+      mock.method(JSON, 'parse', () => ({ z: { y: 1, x: 2 }, list: [{ w: 1 }] }))
+      const { keys } = parseConfigText('f.json', '{"a": {"b": 1, "c": 2}, "list": [{"d": 1}]}', environment)
+      assert.deepEqual([keys([]), keys(['z']), keys(['list', 0])], [['z', 'list'], ['y', 'x'], ['w']])
+    })
+  })
 
   it('parseConfigText() reads any JSON as YAML does (property)', () => {
     fc.assert(
