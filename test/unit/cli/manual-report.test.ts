@@ -65,6 +65,13 @@ describe('formatChange()', () => {
     ])
   })
 
+  it('names what keeps a service from it also when nobody said why', () => {
+    const services = [{ ...disabled, by_hand: { ...entry, reason: '' } }]
+    assert.deepEqual(formatChange(target({ services }), 'enabled', options).slice(-1), [
+      'web stays disabled, as is said of web; name it to change it',
+    ])
+  })
+
   it('names the services that do not follow what is said of all', () => {
     const answer = target({ target: 'all', services: [disabled, enabled] })
     assert.deepEqual(formatChange(answer, 'enabled', options).slice(-1), [
@@ -110,6 +117,21 @@ describe('formatProgress() and formatWaited()', () => {
       service: { ...enabled, done: false, health: 'down', why: 'http: refused' },
       says: 'db is down: http: refused',
     },
+    {
+      name: 'drains and has not left yet',
+      service: { ...draining(3, 3), registered: true },
+      says: 'web drains, still registered, 3 s left',
+    },
+    {
+      name: 'is out as far as known',
+      service: { ...disabled, done: false },
+      says: 'web has no answer of its registry yet',
+    },
+    {
+      name: 'is enabled and not well for no known reason',
+      service: { ...enabled, done: false, health: 'unknown', why: null },
+      says: 'db is unknown',
+    },
     { name: 'is on its way', service: { ...enabled, done: false }, says: 'db is up, and about to be registered' },
   ]
   for (const { name, service, says } of cases) {
@@ -120,10 +142,23 @@ describe('formatProgress() and formatWaited()', () => {
     })
   }
 
+  it('names only who is not done, and nobody when the target is', () => {
+    const services = [enabled, { ...disabled, done: false, registered: true }]
+    assert.deepEqual(formatProgress(target({ services, done: false })), ['web is still registered'])
+    assert.equal(formatWaited(target({ services, done: false }), 1000), 'not done in 1s: web is still registered')
+    const outOfAll = { ...enabled, done: false, health: 'down' }
+    assert.deepEqual(formatProgress(target({ target: 'all', services: [disabled, outOfAll] })), [])
+  })
+
   it('what is done says what it has come to', () => {
     assert.deepEqual(formatProgress(target({})), [])
     assert.equal(formatWaited(target({}), 1), 'Done: web is out of every registry, and drained.')
     assert.equal(formatWaited(target({ services: [enabled] }), 1), 'Done: db is up and registered.')
+    assert.equal(formatWaited(target({ services: [] }), 1), 'Done.')
+    assert.equal(
+      formatWaited(target({ services: [enabled, { ...enabled, service: 'web' }] }), 1),
+      'Done: db, web are up and registered.',
+    )
     assert.equal(
       formatWaited(target({ services: [disabled, enabled] }), 1),
       'Done: web is out of every registry, and drained; db is up and registered.',
@@ -135,11 +170,18 @@ describe('spanOf()', () => {
   for (const [ms, text] of [
     [-5, '0s'],
     [45_000, '45s'],
+    [99_000, '99s'],
+    [100_000, '2m'],
+    [99 * 60_000, '99m'],
+    [100 * 60_000, '1h 40m'],
     [1_740_000, '29m'],
     [11_400_000, '3h 10m'],
     [7_200_000, '2h'],
     [188 * 3_600_000, '7d 20h'],
+    [47 * 3_600_000, '47h'],
     [48 * 3_600_000, '2d'],
+    [72 * 3_600_000, '3d'],
+    [49 * 3_600_000, '2d 1h'],
   ] as const) {
     it(`${ms} ms is ${text}`, () => assert.equal(spanOf(ms), text))
   }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import {
   appliedTo,
+  entryState,
   type ManualEntries,
   type ManualEntry,
   type ManualService,
@@ -41,12 +42,10 @@ const stateOf = (entries: ManualEntries, of = web, now = 0) => {
 }
 
 /** Plays commands one after the other; `enabled` is what enable says. */
-const play = (commands: readonly string[]) =>
+const play = (commands: readonly string[], of: readonly ManualService[] = services) =>
   commands.map(entry).reduce<ManualEntries>((entries, said) => {
     const { says } = said
-    return says.kind === 'enabled'
-      ? withEnabled(entries, { ...said, says }, services)
-      : withEntry(entries, said, services)
+    return says.kind === 'enabled' ? withEnabled(entries, { ...said, says }, of) : withEntry(entries, said, of)
   }, [])
 
 describe('appliedTo()', () => {
@@ -141,12 +140,35 @@ describe('withEntry() and withEnabled()', () => {
       left: ['kept forced', 'all disabled'],
     },
     {
+      name: 'a weight of all stays when all that is said of it goes',
+      commands: ['all disabled', 'all weight 9', 'web enabled', 'db enabled'],
+      left: ['all weight 9'],
+    },
+    {
+      name: 'disable all leaves what is forced of a name that both kinds of services have',
+      commands: ['both forced', 'all disabled'],
+      left: ['both forced', 'all disabled'],
+      of: [service('both', 1), service('both', 2, true)],
+    },
+    {
+      name: 'enable with one service alone leaves nothing of all',
+      commands: ['all disabled', 'web enabled'],
+      left: [],
+      of: [web],
+    },
+    {
+      name: 'enable of one that keeps out of all leaves all, when no other is there',
+      commands: ['all disabled', 'kept enabled'],
+      left: ['all disabled', 'kept enabled'],
+      of: [kept],
+    },
+    {
       name: 'what is said of a service that is gone stays',
       commands: ['gone disabled', 'web disabled', 'web enabled', 'all disabled', 'all enabled'],
       left: ['gone disabled'],
     },
   ]
-  for (const { name, commands, left } of cases) it(name, () => assert.deepEqual(told(play(commands)), left))
+  for (const { name, commands, left, of } of cases) it(name, () => assert.deepEqual(told(play(commands, of)), left))
 })
 
 describe('withoutTarget()', () => {
@@ -159,6 +181,32 @@ describe('withoutTarget()', () => {
       'web:80 enabled',
     ])
     assert.deepEqual(told(withoutTarget(entries, 'all', undefined, services)).length, 4)
+  })
+
+  it('forgets nothing of another service', () => {
+    const entries = ['db:3306 disabled', 'web:80 disabled', 'webs disabled'].map(entry)
+    assert.deepEqual(told(withoutTarget(entries, 'web', undefined, services)), ['db:3306 disabled', 'webs disabled'])
+    assert.deepEqual(told(withoutTarget(entries, 'web:80', undefined, services)), ['db:3306 disabled', 'webs disabled'])
+  })
+
+  it('forgets what is said of all alone, whatever a service is called', () => {
+    const odd = [service('all', 80), web]
+    const entries = ['all disabled', 'all:80 disabled'].map(entry)
+    assert.deepEqual(told(withoutTarget(entries, 'all', undefined, odd)), ['all:80 disabled'])
+  })
+})
+
+describe('entryState()', () => {
+  it('is what the API shows', () => {
+    const said: ManualEntry = { ...entry('web weight 7'), reason: 'hot', by: 'alice', since: 0, expiresAt: 60_000 }
+    assert.deepEqual(entryState(said), {
+      ...{ target: 'web', says: 'weight', weight: 7, reason: 'hot', by: 'alice' },
+      ...{ since: '1970-01-01T00:00:00.000Z', expires_at: '1970-01-01T00:01:00.000Z' },
+    })
+    assert.deepEqual(entryState(entry('all disabled')), {
+      ...{ target: 'all', says: 'disabled', weight: null, reason: '', by: null },
+      ...{ since: '1970-01-01T00:00:00.000Z', expires_at: null },
+    })
   })
 })
 
