@@ -36,5 +36,19 @@ export async function launch(name) {
   }
   for (const flag of FLAGS[name]) setFlagsFromString(flag)
   const { main } = await import(program.href)
-  process.exit(await main())
+  const status = await main()
+  for (const stream of [process.stdout, process.stderr]) await printed(stream)
+  process.exit(status)
+}
+
+/**
+ * What was printed into a pipe may wait for its reader, and `process.exit` would drop it.
+ * @param {NodeJS.WriteStream} stream
+ */
+async function printed(stream) {
+  if (stream.writableLength === 0) return
+  await new Promise((resolve) => {
+    stream.once('error', resolve) // the reader has gone: nobody misses the rest
+    stream.write('', resolve)
+  })
 }

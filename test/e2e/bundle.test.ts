@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
-import { cp, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
@@ -47,6 +49,35 @@ describe('bin/', () => {
       await symlink(join(checkout, 'bin', 'nerve'), join(directory, 'nerve'))
       assert.match((await run(join(directory, 'nerve'), ['--version'])).stdout, /^nerve \d/)
     }))
+
+  describe('with a program that prints much and ends with 3', () => {
+    const LENGTH = 4_000_000 // more than any pipe holds
+
+    const start = (directory: string) =>
+      spawn(join(directory, 'bin', 'smartstack'), { stdio: ['ignore', 'pipe', 'pipe'] })
+    const withProgram = (use: (directory: string) => Promise<void>) =>
+      withCopy(async (directory) => {
+        const program = `export async function main() { process.stdout.write('x'.repeat(${LENGTH})); return 3 }\n`
+        await mkdir(join(directory, 'dist'))
+        await writeFile(join(directory, 'dist', 'smartstack.js'), program)
+        await use(directory)
+      })
+
+    it('ends when all of it was read', () =>
+      withProgram(async (directory) => {
+        const child = start(directory)
+        const [output, [status]] = await Promise.all([text(child.stdout), once(child, 'close')])
+        assert.deepEqual([output.length, status], [LENGTH, 3])
+      }))
+
+    it('ends when nobody reads any more, without a word', () =>
+      withProgram(async (directory) => {
+        const child = start(directory)
+        child.stdout.once('data', () => child.stdout.destroy())
+        const [complaints, [status]] = await Promise.all([text(child.stderr), once(child, 'close')])
+        assert.deepEqual([complaints, status], ['', 3])
+      }))
+  })
 
   it('says what to do when nothing was built', () =>
     withCopy(async (directory) => {
