@@ -1,7 +1,7 @@
 // One level of tests, in processes that each have a process group and a temporary directory of their own, so that what is
 // left behind is seen.
 import { fork } from 'node:child_process'
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -42,14 +42,21 @@ export async function runLevel(level, options = {}) {
 }
 
 /**
- * The longest first: a long one that begins last would be waited for alone.
+ * What takes long first, or it would be waited for alone at the end: the files that allow their tests the most time, and
+ * of those the longest.
  * @param {string} directory
  */
 function testFiles(directory) {
   if (!existsSync(directory)) return []
   return readdirSync(directory, { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.test.ts'))
-    .sort((one, other) => statSync(join(directory, other)).size - statSync(join(directory, one)).size)
+    .map((name) => {
+      const source = readFileSync(join(directory, name), 'utf8')
+      const timeouts = [...source.matchAll(/\btimeout\(([\d_]+)\)/g)].map(([, ms]) => Number(ms.replaceAll('_', '')))
+      return { name, allowedMs: Math.max(0, ...timeouts), length: source.length }
+    })
+    .sort((one, other) => other.allowedMs - one.allowedMs || other.length - one.length)
+    .map(({ name }) => name)
 }
 
 /**

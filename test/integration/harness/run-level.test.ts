@@ -113,6 +113,25 @@ describe('runLevel()', function () {
     assert.deepEqual(outcome, { passed: 3, failed: 1, complaints: [] })
   })
 
+  it('begins with the files that allow themselves the most time, and of those with the longest', async () => {
+    // Each passes when it runs after as many others as it says.
+    const runsAs = (turn: number, more = '') => `
+      import fs from 'node:fs'
+      it('has its turn', function () {
+        ${more}
+        const log = import.meta.dirname + '/turns'
+        fs.appendFileSync(log, 'x')
+        if (fs.readFileSync(log, 'utf8').length !== ${turn}) throw new Error('not yet')
+      })`
+    const sources = {
+      a: runsAs(4),
+      b: runsAs(3, '// longer'),
+      c: runsAs(2, 'this.timeout(9_000)'),
+      d: runsAs(1, 'this.timeout(10_000)'),
+    }
+    assert.deepEqual(await runFiles(sources, 1), { passed: 4, failed: 0, complaints: [] })
+  })
+
   it('runs the other files of a level in the same process when there is one', async () => {
     const names = ['a', 'b', 'c']
     const sources = names.map((name) => [
