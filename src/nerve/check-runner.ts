@@ -117,8 +117,8 @@ class CheckRunner implements Task {
 }
 
 /**
- * How a run ended. `unfair` is a failure that says more of this process than of the service: the deadline was noticed
- * so late that an answer may be lying unread.
+ * How a run ended. `unfair` is a result that says more of this process than of the service: the deadline was noticed so
+ * late that an answer may be lying unread, or an answer was read so late that it may tell of long ago.
  */
 export type CheckRun =
   | { readonly kind: 'judged'; readonly result: CheckResult }
@@ -127,14 +127,17 @@ export type CheckRun =
 
 /** Runs a check once, within `limitMs`. Never rejects. */
 export async function runCheck(check: Check, limitMs: number, clock: Clock, signal: AbortSignal): Promise<CheckRun> {
+  const started = clock.now()
+  /** After a standstill Node may read what has arrived before it looks at its timers. */
+  const isOld = () => clock.now() - started - limitMs > STOOD_STILL_MS
   try {
     const waitingFor = () => check.waitingFor?.() ?? 'answer'
     await within(clock, limitMs, waitingFor, signal, (limit) => check.run(limit))
-    return { kind: 'judged', result: { ok: true } }
+    return { kind: isOld() ? 'unfair' : 'judged', result: { ok: true } }
   } catch (error) {
     if (signal.aborted) return { kind: 'stopped' }
     const reason = oneLine(messageOf(error), MAX_REASON_LENGTH)
-    return { kind: isUnfair(error) ? 'unfair' : 'judged', result: { ok: false, reason } }
+    return { kind: isUnfair(error) || isOld() ? 'unfair' : 'judged', result: { ok: false, reason } }
   }
 }
 

@@ -51,6 +51,21 @@ const taking = (clock: FakeClock, ms: number): Check => ({
   run: () => new Promise((resolve) => void clock.after(ms, resolve)),
 })
 
+/** What a run of a check comes to, when told. */
+interface Answer {
+  readonly promise: Promise<void>
+  resolve(): void
+  reject(reason: Error): void
+}
+
+function openAnswer(): Answer {
+  let answer: Pick<Answer, 'resolve' | 'reject'> = { resolve() {}, reject() {} }
+  const promise = new Promise<void>((resolve, reject) => {
+    answer = { resolve, reject }
+  })
+  return { promise, ...answer }
+}
+
 /** A clock whose timers fire `lateMs` after their time, as on a stalled event loop. */
 class LateClock extends FakeClock {
   lateMs = 0
@@ -296,6 +311,38 @@ describe('createCheckRunner() on a stalled event loop', () => {
     stop.abort()
     await done
   })
+
+  for (const [name, settle] of [
+    ['passes', (answer: Answer) => answer.resolve()],
+    ['fails', (answer: Answer) => answer.reject(new Error('refused'))],
+  ] as const) {
+    it(`throws a run away that ${name} when it stood still meanwhile: the answer may be as old as the standstill`, async () => {
+      const clock = new LateClock()
+      const answers: Answer[] = []
+      const check: Check = {
+        run() {
+          const answer = openAnswer()
+          answers.push(answer)
+          return answer.promise
+        },
+      }
+      let outdated = 0
+      clock.lateMs = 5_000
+      const onOutdated = () => (outdated += 1)
+      const { results, metrics, stop, done } = start({ clock, check, intervalMs: 10_000, onOutdated })
+      for (const ms of [1_101, 1_100]) {
+        await clock.advance(ms)
+        const answer = answers.at(-1)
+        if (answer !== undefined) settle(answer)
+        await clock.advance(0)
+      }
+      assert.deepEqual([outdated, answers.length], [1, 2])
+      assert.deepEqual(results, [name === 'passes' ? pass : { ok: false, reason: 'refused' }])
+      assert.match(await metrics.text(), /result="late"} 1\n/)
+      stop.abort()
+      await done
+    })
+  }
 
   it('does not mind a timer that is a little late', async () => {
     const clock = new LateClock()
