@@ -204,7 +204,7 @@ describe('conformance to go-nerve: znodes', function () {
       const ill = site.service('stale', { port: patient.port, ...health, reporters: [registry] })
       const cut = await site.nerve([ill])
       await whole('/services/stale')
-      site.zookeeper.freeze()
+      await site.zookeeper.freeze()
       patient.healthy = false
       await eventually(async () => assert.equal((await callApi(cut, 'GET', '/services/stale/status')).status, 503))
       site.zookeeper.thaw()

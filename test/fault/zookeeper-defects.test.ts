@@ -108,7 +108,7 @@ describe('ZooKeeper client defects', function () {
       const frozen = await startZooKeeper()
       try {
         const session = await connect(frozen.hosts, { sessionTimeoutMs: 1500 })
-        frozen.freeze()
+        await frozen.freeze()
         const reading = lossOf(session.exists('/', signal))
         await eventually(() => assert.equal(session.state.status, 'suspended'), 1500)
         await reading

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Child } from './child.ts'
 import { eventually } from './eventually.ts'
+import { freeze, thaw } from './freeze.ts'
 import { freePort, freePorts } from './ports.ts'
 
 export interface ZooKeeperOptions {
@@ -142,14 +143,14 @@ export class ZooKeeperServer {
     await this.start()
   }
 
-  /** SIGSTOP: connections stay open and nothing answers. */
-  freeze(): void {
-    this.#child?.kill('SIGSTOP')
+  /** Connections stay open and nothing answers. */
+  async freeze(): Promise<void> {
+    if (this.#child !== undefined) await freeze(this.#child)
   }
 
   /** Ends freeze(). */
   thaw(): void {
-    this.#child?.kill('SIGCONT')
+    if (this.#child !== undefined) thaw(this.#child)
   }
 
   /** Stops the server and removes its temporary directory. */

@@ -58,7 +58,7 @@ describe('startZooKeeper()', function () {
   it('answers nothing while it is frozen', async () => {
     const server = await startZooKeeper()
     try {
-      server.freeze()
+      await server.freeze()
       const answers: string[] = []
       const asking = server.fourLetter('ruok', 10_000).then((answer) => answers.push(answer))
       await consistently(() => assert.deepEqual(answers, []), 300)
