@@ -62,7 +62,7 @@ it should be; 2 wrong command line, an unknown service.`,
     const answer =
       known === 'forget'
         ? await client.forget(target, by, signal)
-        : await client.say(target, { ...body, ...weight, ...(by === undefined ? {} : { by }) }, signal)
+        : await client.say(target, { ...body, ...weight, by }, signal)
     return report(known, answer, timeoutMs, { client, args, context }, signal)
   },
 }

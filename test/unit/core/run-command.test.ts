@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../../../src/core/clock.ts'
 import { runCommand } from '../../../src/core/run-command.ts'
-import { assertNothingLeft } from '../../harness/check.ts'
 import { eventually } from '../../harness/eventually.ts'
 import { FakeClock } from '../../harness/fake-clock.ts'
 
@@ -31,7 +30,8 @@ describe('runCommand()', () => {
   })
 
   it('tells a program that is not there, and one that was killed', async () => {
-    assert.equal((await run(['/no/such/program'])).status, 'start')
+    const { status, output } = await run(['/no/such/program'])
+    assert.deepEqual([status, output], ['start', 'spawn /no/such/program ENOENT'])
     assert.equal((await run('kill -9 $$')).status, 'SIGKILL')
   })
 
@@ -51,16 +51,25 @@ describe('runCommand()', () => {
     await assert.rejects(run(['sleep', '60'], 50), /^SmartStackError: "sleep 60" took longer than 50 ms$/)
   })
 
-  it('leaves no timer, no pipe and no listener on the signal behind', async () => {
+  it('leaves no timer and no listener on the signal behind', async () => {
     const clock = new FakeClock()
     const { signal } = new AbortController()
     await runCommand(['true'], { clock, deadlineMs: 5_000 }, signal)
     assert.deepEqual([clock.pending, getEventListeners(signal, 'abort')], [0, []])
-    await assertNothingLeft(async () => {
-      const { output } = await run('sleep 60 & echo $!')
-      process.kill(Number(output))
-    })
   })
+
+  for (const redirected of ['', '>&2']) {
+    it(`lets go of the pipe ${redirected}, so that what a command leaves behind cannot fill it`, async () => {
+      const talker = `(while echo x; do sleep 0.02; done) ${redirected} & echo pid $!`
+      const { output } = await run(talker)
+      const pid = Number(/pid (\d+)/.exec(output)?.[1])
+      try {
+        await eventually(async () => assert.ok(await isDead(pid), 'it could not write any more'))
+      } finally {
+        if (!(await isDead(pid))) process.kill(pid)
+      }
+    })
+  }
 
   for (const [name, options] of [
     ['at the deadline', { deadlineMs: 300, abort: false }],

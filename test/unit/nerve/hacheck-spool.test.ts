@@ -69,6 +69,13 @@ describe('HacheckSpool', () => {
     assert.deepEqual(told, [['all', 'web'], ['web']])
   })
 
+  it('tells entries in the order of their names', async () => {
+    const names = ['m', 'c', 'x', 'a', 'z', 'f', 'k', 'b']
+    for (const name of names) await down(name)
+    await spool.look()
+    assert.deepEqual(told, [names.toSorted()])
+  })
+
   it('what has expired says nothing', async () => {
     await down('web', { reason: 'x', expiration: clock.wallTime() / 1000 + 10 })
     await spool.look()
