@@ -1,12 +1,9 @@
 import assert from 'node:assert/strict'
-import { systemClock } from '../../src/core/clock.ts'
-import { createMetrics } from '../../src/core/metrics.ts'
-import { createSessionPool } from '../../src/zookeeper/session-pool.ts'
 import type { Session, SessionPool } from '../../src/zookeeper/zookeeper.ts'
 import { type Daemon, startNerve } from '../harness/daemon.ts'
 import { eventually } from '../harness/eventually.ts'
 import { type Instance, startInstance } from '../harness/main-job.ts'
-import { recordingLog } from '../harness/recording-log.ts'
+import { createTestPool } from '../harness/test-pool.ts'
 import { startZooKeeper, type ZooKeeperServer } from '../harness/zookeeper-server.ts'
 
 /** Reads what nerve wrote, through a client of the test's own. */
@@ -22,12 +19,7 @@ describe('znodes of nerve are those of Airbnb, byte for byte', function () {
   before(async () => {
     zookeeper = await startZooKeeper()
     instance = await startInstance('web')
-    sessions = createSessionPool({
-      clock: systemClock,
-      log: recordingLog(),
-      metrics: createMetrics(),
-      random: Math.random,
-    })
+    sessions = createTestPool().pool
     session = sessions.acquire({ hosts: [zookeeper.hosts], sessionTimeoutMs: 10_000 })
     await session.connected(never)
   })

@@ -2,15 +2,12 @@ import assert from 'node:assert/strict'
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { systemClock } from '../../src/core/clock.ts'
-import { createMetrics } from '../../src/core/metrics.ts'
-import { createSessionPool } from '../../src/zookeeper/session-pool.ts'
 import type { Session, SessionPool } from '../../src/zookeeper/zookeeper.ts'
 import { type Daemon, startNerve } from '../harness/daemon.ts'
 import { eventually } from '../harness/eventually.ts'
 import { type Instance, startInstance } from '../harness/main-job.ts'
 import { freePort } from '../harness/ports.ts'
-import { recordingLog } from '../harness/recording-log.ts'
+import { createTestPool } from '../harness/test-pool.ts'
 import { startZooKeeper, type ZooKeeperServer } from '../harness/zookeeper-server.ts'
 
 /** The files of BlaBlaCar's nerve, run by ours; what it wrote is read through a client of the test's own. */
@@ -27,12 +24,7 @@ describe('nerve with a configuration of BlaBlaCar', function () {
   before(async () => {
     zookeeper = await startZooKeeper()
     instance = await startInstance('web')
-    sessions = createSessionPool({
-      clock: systemClock,
-      log: recordingLog(),
-      metrics: createMetrics(),
-      random: Math.random,
-    })
+    sessions = createTestPool().pool
     session = sessions.acquire({ hosts: [zookeeper.hosts], sessionTimeoutMs: 10_000 })
     await session.connected(never)
     directory = await mkdtemp(join(tmpdir(), 'blablacar-nerve-'))

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import type { Daemon } from '../harness/daemon.ts'
 import { consistently, eventually } from '../harness/eventually.ts'
-import { type Instance, type MainJob, startMainJob } from '../harness/main-job.ts'
+import { type Instance, type MainJob, startMainJobOfTwo } from '../harness/main-job.ts'
 
 describe('live edits touch only what they change', function () {
   this.timeout(60_000)
@@ -13,11 +13,7 @@ describe('live edits touch only what they change', function () {
   let synapse: Daemon
 
   before(async () => {
-    job = await startMainJob()
-    one = await job.instance('one')
-    two = await job.instance('two')
-    nerve = await job.nerve('host-1', { one: job.service(one), two: job.service(two) })
-    synapse = await job.synapse()
+    ;({ job, one, two, nerve, synapse } = await startMainJobOfTwo())
   })
   after(() => job.close())
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Daemon } from '../harness/daemon.ts'
 import { eventually } from '../harness/eventually.ts'
-import { type Instance, type MainJob, startMainJob } from '../harness/main-job.ts'
+import { type Instance, type MainJob, startMainJobOfTwo } from '../harness/main-job.ts'
 
 /** What of synapse's state these tests look at. */
 interface SynapseState {
@@ -17,11 +17,7 @@ describe('the main job: checks, znodes, HAProxy, a client on localhost', functio
   let synapse: Daemon
 
   before(async () => {
-    job = await startMainJob()
-    one = await job.instance('one')
-    two = await job.instance('two')
-    nerve = await job.nerve('host-1', { one: job.service(one), two: job.service(two) })
-    synapse = await job.synapse()
+    ;({ job, one, two, nerve, synapse } = await startMainJobOfTwo())
   })
   after(() => job.close())
 

@@ -6,7 +6,7 @@ import { Child } from '../harness/child.ts'
 import type { Daemon } from '../harness/daemon.ts'
 import { eventually } from '../harness/eventually.ts'
 import { HaproxyDirectory, show, startHaproxy, workerPid } from '../harness/haproxy.ts'
-import { type Instance, type MainJob, startMainJob } from '../harness/main-job.ts'
+import { type Instance, type MainJob, startMainJobOfTwo } from '../harness/main-job.ts'
 import { freePort } from '../harness/ports.ts'
 import { blackHole, startTcpServer } from '../harness/tcp-server.ts'
 
@@ -177,11 +177,7 @@ describe('bin/smartstack with running daemons', function () {
   let synapse: Daemon
 
   before(async () => {
-    job = await startMainJob()
-    one = await job.instance('one')
-    two = await job.instance('two')
-    nerve = await job.nerve('host-1', { one: job.service(one), two: job.service(two) })
-    synapse = await job.synapse()
+    ;({ job, one, two, nerve, synapse } = await startMainJobOfTwo())
     await eventually(async () => {
       for (const { port } of [one, two]) assert.match(await readFile(memory(), 'utf8'), new RegExp(`:${port},`))
       assert.match(await readFile(haproxyFile(), 'utf8'), new RegExp(`:${two.port} `))

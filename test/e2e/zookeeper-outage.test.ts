@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Daemon } from '../harness/daemon.ts'
 import { consistently, eventually } from '../harness/eventually.ts'
-import { type Instance, type MainJob, startMainJob } from '../harness/main-job.ts'
+import { type Instance, type MainJob, startMainJobOfTwo } from '../harness/main-job.ts'
 
 describe('ZooKeeper goes away and comes back', function () {
   this.timeout(240_000)
@@ -12,11 +12,7 @@ describe('ZooKeeper goes away and comes back', function () {
   let synapse: Daemon
 
   before(async () => {
-    job = await startMainJob()
-    one = await job.instance('one')
-    two = await job.instance('two')
-    nerve = await job.nerve('host-1', { one: job.service(one), two: job.service(two) })
-    synapse = await job.synapse()
+    ;({ job, one, two, nerve, synapse } = await startMainJobOfTwo())
   })
   after(() => job.close())
 

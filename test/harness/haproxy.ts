@@ -38,6 +38,20 @@ exec '${binary.path}' "$@" >>'${directory.#log}' 2>&1
     return join(this.path, name)
   }
 
+  /** As a configuration of synapse says it that manages a HAProxy in this directory. */
+  options(more: Readonly<Record<string, unknown>> = {}): Readonly<Record<string, unknown>> {
+    return {
+      haproxy_path: this.program,
+      run_directory: this.path,
+      bind_address: '127.0.0.1',
+      restart_interval: 0.1,
+      stop_timeout: 3,
+      global: ['fd-hard-limit 5000'],
+      defaults: ['mode http', 'timeout connect 1s', 'timeout client 10s', 'timeout server 10s'],
+      ...more,
+    }
+  }
+
   /** What HAProxy said on its standard output and error. */
   log(): Promise<string> {
     return readFile(this.#log, 'utf8').catch(() => '')

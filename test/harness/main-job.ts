@@ -148,3 +148,27 @@ export async function startMainJob(): Promise<MainJob> {
   const directory = await mkdtemp(join(tmpdir(), 'main-job-'))
   return new MainJob(await startZooKeeper(), directory, await freePort())
 }
+
+/** What most end-to-end tests begin with. */
+export interface MainJobOfTwo {
+  readonly job: MainJob
+  readonly one: Instance
+  readonly two: Instance
+  /** Has both instances as services of its own, `one` and `two`. */
+  readonly nerve: Daemon
+  readonly synapse: Daemon
+}
+
+/** The main job with two instances behind the localhost port. */
+export async function startMainJobOfTwo(): Promise<MainJobOfTwo> {
+  const job = await startMainJob()
+  try {
+    const one = await job.instance('one')
+    const two = await job.instance('two')
+    const nerve = await job.nerve('host-1', { one: job.service(one), two: job.service(two) })
+    return { job, one, two, nerve, synapse: await job.synapse() }
+  } catch (error) {
+    await job.close()
+    throw error
+  }
+}

@@ -38,17 +38,7 @@ describeOnEachHaproxy('haproxy generator, host names', (binary) => {
       const address = addresses[host]
       return address === undefined ? new Promise(() => {}) : Promise.resolve([address]) // or never answered
     }
-    const options = {
-      haproxy_path: directory.program,
-      run_directory: directory.path,
-      bind_address: '127.0.0.1',
-      restart_interval: 0.1,
-      stop_timeout: 3,
-      global: ['fd-hard-limit 5000'],
-      defaults: ['mode http', 'timeout connect 1s', 'timeout client 10s', 'timeout server 10s'],
-      ...more,
-    }
-    return new Driver(options, { lookup })
+    return new Driver(directory.options(more), { lookup })
   }
 
   const instance = (host: string): ServiceInstance => ({ name: '', host, port: backend.port })

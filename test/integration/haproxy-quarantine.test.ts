@@ -36,16 +36,7 @@ describeOnEachHaproxy('haproxy quarantine', (binary) => {
   })
 
   function drive(options: Readonly<Record<string, unknown>> = {}): Driver {
-    const driver = new Driver({
-      haproxy_path: directory.program,
-      run_directory: directory.path,
-      bind_address: '127.0.0.1',
-      restart_interval: 0.1,
-      stop_timeout: 3,
-      global: ['fd-hard-limit 5000'],
-      defaults: ['mode http', 'timeout connect 1s', 'timeout client 10s', 'timeout server 10s'],
-      ...options,
-    })
+    const driver = new Driver(directory.options(options))
     drivers.push(driver)
     return driver
   }

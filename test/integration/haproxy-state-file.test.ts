@@ -37,17 +37,7 @@ describeOnEachHaproxy('haproxy generator, state file', (binary) => {
   })
 
   function drive(): Driver {
-    const driver = new Driver({
-      haproxy_path: directory.program,
-      run_directory: directory.path,
-      bind_address: '127.0.0.1',
-      restart_interval: 0.1,
-      stop_timeout: 3,
-      tombstone_delete_delay: 1,
-      state_file_path: path(),
-      global: ['fd-hard-limit 5000'],
-      defaults: ['mode http', 'timeout connect 1s', 'timeout client 10s', 'timeout server 10s'],
-    })
+    const driver = new Driver(directory.options({ tombstone_delete_delay: 1, state_file_path: path() }))
     drivers.push(driver)
     return driver
   }

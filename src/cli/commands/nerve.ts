@@ -145,17 +145,12 @@ function knownAction(action: string | undefined): Action {
 
 /** What is said, but for the target and a weight. */
 function commandOf(action: Action, args: Arguments, { clock }: CliContext): object {
-  const state = ACTIONS[action]
   const reason = args.value('reason')
   const expiry = expiryOf(args, clock.wallTime())
   const expires = Object.keys(expiry).length > 0
   if (action === 'forget' && (reason !== undefined || expires)) throw new Misuse('forget takes no reason and no time')
   if (action === 'enable' && expires) throw new Misuse('enable takes no time: disable or force may')
-  return {
-    ...(state === undefined ? {} : { state }),
-    ...(reason === undefined ? {} : { reason }),
-    ...expiry,
-  }
+  return { state: ACTIONS[action], reason, ...expiry }
 }
 
 /** A span of time is left to the clock of nerve, which may be elsewhere. */

@@ -21,6 +21,14 @@ describe('decodeSpoolFile()', () => {
       expected: { reason: 'deploy', since: 0, expiresAt: undefined },
     },
     { text: 'down for\na while\n', expected: { reason: 'down for a while', since: 0, expiresAt: undefined } },
+    {
+      text: 'x'.repeat(501),
+      expected: { reason: 'x'.repeat(500), since: 0, expiresAt: undefined },
+    },
+    {
+      text: '{"creation": "1700000000", "expiration": 0}',
+      expected: { reason: '', since: 0, expiresAt: undefined },
+    },
     { text: '', expected: { reason: '', since: 0, expiresAt: undefined } },
     { text: '[1]', expected: { reason: '[1]', since: 0, expiresAt: undefined } },
     {
@@ -29,7 +37,7 @@ describe('decodeSpoolFile()', () => {
     },
   ]
   for (const { text, expected } of cases) {
-    it(`${JSON.stringify(text)} is disabled: ${expected.reason}`, () =>
+    it(`${JSON.stringify(text).slice(0, 80)} is disabled: ${expected.reason.slice(0, 80)}`, () =>
       assert.deepEqual(decodeSpoolFile('web', text), { ...disabled, ...expected }))
   }
 })
