@@ -192,11 +192,12 @@ export class ManualControl {
     const { clock } = this.#options
     while (!signal.aborted) {
       this.#wake = new AbortController()
+      const woken = this.#wake.signal
       const expiry = nextExpiry(this.#entries) ?? Number.POSITIVE_INFINITY
       const againMs = this.#unsaved === undefined ? LOOK_EVERY_MS : SAVE_AGAIN_MS
       const waitMs = Math.max(0, Math.min(expiry - clock.wallTime(), againMs))
-      await pause(clock, waitMs, AbortSignal.any([signal, this.#wake.signal]))
-      if (!signal.aborted) await this.#expire()
+      await pause(clock, waitMs, AbortSignal.any([signal, woken]))
+      if (!signal.aborted && !woken.aborted) await this.#expire()
     }
     const path = this.#file?.path
     await this.#inTime(`writing ${path}`, this.#saving).catch((error: unknown) => this.#onUnsaved(path, error))
@@ -236,6 +237,7 @@ export class ManualControl {
     for (const { service } of changed) service.availability.refresh()
   }
 
+<<<<<<< HEAD
   /** Resolves when what is said by then is on disk, or `status` says why not. */
   async #save(): Promise<void> {
     if (this.#unread !== undefined) return
@@ -263,6 +265,26 @@ export class ManualControl {
     if (unsaved !== this.#unsaved)
       this.#options.log.error('manual state is not kept', { path, reason: messageOf(error) })
     this.#unsaved = unsaved
+=======
+  /** One write after another; each writes what is said by then. */
+  #save(): Promise<void> {
+    this.#saving = this.#saving.then(async () => {
+      const { log } = this.#options
+      const path = this.#file?.path
+      try {
+        await this.#file?.save(this.#entries)
+        if (this.#unsaved !== undefined) log.info('manual state is kept again', { path })
+        this.#unsaved = undefined
+      } catch (error) {
+        const unsaved = `cannot write ${path}, so a restart forgets what was changed by hand: ${messageOf(error)}`
+        if (unsaved !== this.#unsaved) log.error('manual state is not kept', { path, reason: messageOf(error) })
+        this.#unsaved = unsaved
+        this.#wake.abort() // the next look comes sooner
+      }
+      this.#showProblem()
+    })
+    return this.#saving
+>>>>>>> 73e0aed (Try a manual state file again after ten seconds, as is written there)
   }
 
   get #problem(): string | undefined {

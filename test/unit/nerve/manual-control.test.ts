@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
+<<<<<<< HEAD
 import { execFileSync } from 'node:child_process'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+=======
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+>>>>>>> 73e0aed (Try a manual state file again after ten seconds, as is written there)
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createMetrics, type Metrics } from '../../../src/core/metrics.ts'
@@ -163,6 +167,29 @@ describe('ManualControl', () => {
     assert.equal(control.status.entries[0]?.since, clock.wallTime())
   })
 
+  it('what is said of one service takes neither reason nor time from what was said of another', async () => {
+    await control.say({ target: 'web', says: { kind: 'disabled' }, reason: 'disk' })
+    await clock.advance(1_000)
+    await control.say({ target: 'db', says: { kind: 'disabled' }, reason: '' })
+    await control.say({ target: 'web', says: { kind: 'weight', weight: 3 }, reason: '' })
+    assert.deepEqual(
+      control.status.entries.map(({ reason, since }) => [reason, since - clock.wallTime()]),
+      [
+        ['disk', -1_000],
+        ['', 0],
+        ['', 0],
+      ],
+    )
+  })
+
+  it('what is said of all goes when each service was enabled by itself', async () => {
+    await control.say({ target: 'all', says: { kind: 'disabled' }, reason: '' })
+    await control.say({ target: 'web', says: { kind: 'enabled' }, reason: '' })
+    assert.deepEqual([stateOf('web')[0], stateOf('db')[0]], ['enabled', 'disabled'])
+    await control.say({ target: 'db', says: { kind: 'enabled' }, reason: '' })
+    assert.deepEqual(control.status.entries, [])
+  })
+
   it('entries of services that are gone are kept for their return', async () => {
     await control.say({ target: 'web', says: { kind: 'disabled' }, reason: '' })
     services = [service('db', 3306)]
@@ -230,6 +257,50 @@ describe('ManualControl', () => {
     assert.deepEqual([control.status.kept, control.status.problem], [true, null])
     await restart()
     assert.equal(stateOf('web')[0], 'disabled')
+  })
+
+  it('a file that could not be written is tried again after ten seconds; one that could is looked at once a minute', async () => {
+    const path = join(directory, 'manual.json')
+    await clock.advance(59_999)
+    assert.deepEqual([clock.pending, log.lines], [1, []])
+    const obstacle = `${path}.tmp`
+    await mkdir(obstacle)
+    await control.say({ target: 'web', says: { kind: 'disabled' }, reason: '' })
+    await rm(obstacle, { recursive: true })
+    await settle()
+    await clock.advance(9_999)
+    assert.equal(control.status.kept, false)
+    await clock.advance(1)
+    await eventually(() => assert.equal(control.status.kept, true))
+    assert.equal(said('manual state is kept again').length, 1)
+  })
+
+  for (const [name, answer] of [
+    ['said', () => control.say({ target: 'web', says: { kind: 'enabled' }, reason: '' })],
+    ['taken back', () => control.forget('web', undefined, undefined)],
+  ] as const) {
+    it(`a damaged file is no problem any more when something is ${name}`, async () => {
+      await writeFile(join(directory, 'manual.json'), 'broken')
+      await restart()
+      assert.equal(await problem(), 1)
+      await answer()
+      assert.deepEqual([await problem(), control.status.problem], [0, null])
+    })
+  }
+
+  it('a start writes nothing, and says nothing, when there is nothing to mend', async () => {
+    await end()
+    log.lines.length = 0
+    await rm(join(directory, 'manual.json'), { force: true })
+    await start()
+    assert.deepEqual([await readdir(directory), log.lines], [[], []])
+  })
+
+  it('the same directory again changes nothing', async () => {
+    await control.say({ target: 'web', says: { kind: 'disabled' }, reason: '' })
+    await rm(join(directory, 'manual.json'))
+    await control.keepIn(directory)
+    assert.deepEqual(await readdir(directory), [])
   })
 
   it('a damaged file is a problem until somebody says something; what is left of it is kept', async () => {
