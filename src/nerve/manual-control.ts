@@ -237,7 +237,6 @@ export class ManualControl {
     for (const { service } of changed) service.availability.refresh()
   }
 
-<<<<<<< HEAD
   /** Resolves when what is said by then is on disk, or `status` says why not. */
   async #save(): Promise<void> {
     if (this.#unread !== undefined) return
@@ -265,26 +264,7 @@ export class ManualControl {
     if (unsaved !== this.#unsaved)
       this.#options.log.error('manual state is not kept', { path, reason: messageOf(error) })
     this.#unsaved = unsaved
-=======
-  /** One write after another; each writes what is said by then. */
-  #save(): Promise<void> {
-    this.#saving = this.#saving.then(async () => {
-      const { log } = this.#options
-      const path = this.#file?.path
-      try {
-        await this.#file?.save(this.#entries)
-        if (this.#unsaved !== undefined) log.info('manual state is kept again', { path })
-        this.#unsaved = undefined
-      } catch (error) {
-        const unsaved = `cannot write ${path}, so a restart forgets what was changed by hand: ${messageOf(error)}`
-        if (unsaved !== this.#unsaved) log.error('manual state is not kept', { path, reason: messageOf(error) })
-        this.#unsaved = unsaved
-        this.#wake.abort() // the next look comes sooner
-      }
-      this.#showProblem()
-    })
-    return this.#saving
->>>>>>> 73e0aed (Try a manual state file again after ten seconds, as is written there)
+    this.#wake.abort() // the next look comes sooner
   }
 
   get #problem(): string | undefined {

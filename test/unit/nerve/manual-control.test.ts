@@ -1,10 +1,6 @@
 import assert from 'node:assert/strict'
-<<<<<<< HEAD
 import { execFileSync } from 'node:child_process'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-=======
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
->>>>>>> 73e0aed (Try a manual state file again after ten seconds, as is written there)
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createMetrics, type Metrics } from '../../../src/core/metrics.ts'
@@ -376,6 +372,7 @@ describe('ManualControl', () => {
           ['disabled', 3],
         ],
       )
+      await eventually(() => assert.equal(control.status.kept, true)) // until then whoever reads it waits
       await eventually(async () => {
         const { entries } = JSON.parse(await readFile(join(directory, 'manual.json'), 'utf8')) as {
           entries: { target: string; says: string }[]
