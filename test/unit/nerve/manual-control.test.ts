@@ -136,6 +136,22 @@ describe('ManualControl', () => {
     )
   })
 
+  it('an entry that expires before the next look was due expires in time', async () => {
+    await control.say({ target: 'web', says: { kind: 'disabled' }, reason: '', expiresAt: clock.wallTime() + 5_000 })
+    refreshed.length = 0
+    await clock.advance(4_999)
+    assert.deepEqual(refreshed, [])
+    await clock.advance(1)
+    assert.deepEqual([refreshed, said('changed by hand').at(-1)?.['reason']], [['web'], 'expired: disabled'])
+  })
+
+  it('tells only the services for which something else holds now', async () => {
+    await control.say({ target: 'db', says: { kind: 'disabled' }, reason: '' })
+    refreshed.length = 0
+    await control.say({ target: 'all', says: { kind: 'disabled' }, reason: '' })
+    assert.deepEqual(refreshed, ['web'])
+  })
+
   it('what expired while nerve was away is gone before anything starts', async () => {
     await control.say({ target: 'web', says: { kind: 'disabled' }, reason: '', expiresAt: clock.wallTime() + 1_000 })
     await end()
