@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import { type CheckUnderTest, type Options, prepareCheck } from '../../test/harness/check.ts'
 import { inTime, type Subject } from '../../test/harness/check-subject.ts'
@@ -88,17 +89,29 @@ async function overshoot(subject: Subject, kind: string, port: number, runs: num
 
 /**
  * How much longer than the timeout a run takes. A bare timer that is set at the same moment tells how long this process
- * could not look at its timers; what of that it did not compute itself, somebody else had the processor.
+ * could not look at its timers; what of that it did not compute itself, somebody else had the processor. How long it
+ * waits for a processor after that, Linux counts.
  */
 async function late({ verdict }: CheckUnderTest): Promise<Lateness> {
   const usage = process.cpuUsage()
   const started = performance.now()
   const sinceTimeout = () => performance.now() - started - TIMEOUT_MS
-  const bare = setTimeout(TIMEOUT_MS).then(() => sinceTimeout() - cpuMsSince(usage))
+  const bare = setTimeout(TIMEOUT_MS).then(() => ({
+    blocked: Math.max(0, sinceTimeout() - cpuMsSince(usage)),
+    waited: waitedForProcessorMs(),
+  }))
   const found = await verdict()
   const asMeasured = sinceTimeout()
+  const waited = waitedForProcessorMs()
   if (!found.endsWith(`within ${TIMEOUT_MS} ms`)) throw new Error(`expected a missed deadline, found: ${found}`)
-  return { asMeasured, machine: Math.max(0, await bare) }
+  const atTimer = await bare
+  return { asMeasured, machine: atTimer.blocked + Math.max(0, waited - atTimer.waited) }
+}
+
+/** How long this thread could have run but was not let, since it exists. */
+function waitedForProcessorMs(): number {
+  const [, waitedNs] = readFileSync('/proc/self/schedstat', 'utf8').split(' ')
+  return Number(waitedNs) / 1e6
 }
 
 function cpuMsSince(usage: NodeJS.CpuUsage): number {
