@@ -71,6 +71,7 @@ export const servicesOf = <Service extends ManualService>(target: string, servic
 
 /** What holds for a service at a time: the most specific entry of each aspect that has not expired. */
 export function appliedTo(service: ManualService, entries: ManualEntries, now: number): Applied {
+  if (entries.length === 0) return NOTHING_SAID // the usual thing, and asked for at each change of each service
   const standing = targetsOf(service).flatMap((target) =>
     entries.filter((entry) => entry.target === target && !isExpired(entry, now) && reaches(entry, service)),
   )
