@@ -5,14 +5,15 @@ import { setFlagsFromString } from 'node:v8'
 /**
  * nerve shares its machine with what it serves: memory counts for more than the last percent of speed. Left alone, V8
  * lets garbage grow to several times what is in use and does not give it back: nerve with a thousand services then takes
- * 300 MB instead of about 125. A check on a kept connection then costs 0.21 ms of CPU time instead of 0.12, most of it for
+ * 300 MB instead of about 110. A check on a kept connection then costs 0.21 ms of CPU time instead of 0.12, most of it for
  * the small space for new objects; one on a fresh connection hardly more. (A running process cannot set Node's own options.)
  */
 const SMALL_MEMORY = [
   '--semi-space-growth-factor=1', // the space for new objects keeps its first size, 1 MB instead of up to 16
   '--heap-growing-percent=20', // old objects are collected when they have grown by so much
   // The HTTP parser of undici is WebAssembly. Optimising its machine code takes 10 MB once, which the process then keeps.
-  '--liftoff-only',
+  // On a command line the first implies the others; set at run time it does not, and newer versions of V8 go by those.
+  ...['--liftoff-only', '--no-wasm-tier-up', '--no-wasm-dynamic-tiering'],
 ]
 
 /**

@@ -16,7 +16,7 @@ export const systemClock: Clock = {
   now: () => performance.now(),
   wallTime: () => Date.now(),
   after(ms, callback) {
-    const timer = setTimeout(callback, ms)
+    const timer = setTimeout(callback, Math.max(0, ms)) // Node 24 complains of a time that has passed already
     return () => clearTimeout(timer)
   },
 }

@@ -30,6 +30,18 @@ describe('systemClock', () => {
     assert.ok(elapsed >= 19 && elapsed < 5000, `${elapsed}`)
   })
 
+  it('after() takes a time that has passed already for now, without a complaint of Node', async () => {
+    const warnings: string[] = []
+    const onWarning = ({ name }: Error) => warnings.push(name)
+    process.on('warning', onWarning)
+    try {
+      await new Promise<void>((resolve) => systemClock.after(-5, resolve))
+      assert.deepEqual(warnings, [])
+    } finally {
+      process.off('warning', onWarning)
+    }
+  })
+
   it('wallTime() is the date', () => {
     assert.ok(Math.abs(systemClock.wallTime() - Date.now()) < 1000)
   })
