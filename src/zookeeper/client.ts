@@ -11,7 +11,7 @@ import { NO_NODE } from './error-codes.ts'
 import { GetDataRequest, type NodeData } from './get-data.ts'
 import { type Operation, type OperationName, type OperationResult, Operations } from './operations.ts'
 import { type WatchKind, type WatchListener, WatchTable, watchEventOf } from './watch-table.ts'
-import { pathProblem } from './znode-path.ts'
+import { parentOf, pathProblem } from './znode-path.ts'
 import { type CreateMode, type CreateOptions, type Stat, ZooKeeperError } from './zookeeper.ts'
 
 export interface ClientOptions {
@@ -186,22 +186,24 @@ export class Client {
   }
 
   /** Returns the path with the sequence number, if any. */
-  create(path: string, data: Buffer, { mode, restrict, replace }: CreateOptions, signal: AbortSignal): Promise<string> {
+  create(path: string, data: Buffer, options: CreateOptions, signal: AbortSignal): Promise<string> {
+    const { mode, restrict, replace = false, withParent = false } = options
     if (restrict === true && this.#options.digest === undefined) {
       return Promise.reject(badArguments('create', path, 'a restricted node needs digest credentials'))
     }
     const acl = restrict === true ? READ_ONLY_FOR_OTHERS : OPEN_TO_ALL
     const flags = MODE[mode]
+    const first = [...(replace ? [removal(path)] : []), ...(withParent ? [persistent(parentOf(path))] : [])]
     const [type, record] =
-      replace === true
-        ? [jute.OP_CODES.MULTI, replacement(path, data, acl, flags)]
+      first.length > 0
+        ? [jute.OP_CODES.MULTI, new jute.TransactionRequest([...first, creation(path, data, acl, flags)])]
         : [jute.OP_CODES.CREATE, new jute.protocol.CreateRequest(path, data, acl, flags)]
     return this.#request({
       operation: { name: 'create', path, signal },
       type,
       record,
       dataBytes: data.length,
-      decode: (payload) => payload?.path ?? path,
+      decode: (payload) => payload?.path ?? payload?.results?.at(-1)?.path ?? path,
     })
   }
 
@@ -264,13 +266,13 @@ export class Client {
   }
 }
 
-/** The transaction that removes the node of this name and makes another, whatever the version of the old one. */
-function replacement(path: string, data: Buffer, acl: readonly JuteRecord[], mode: number): JuteRecord {
+/** Parts of a transaction. */
+const removal = (path: string) => ({ type: jute.OP_CODES.DELETE, path, version: ANY_VERSION })
+const persistent = (path: string) => creation(path, Buffer.alloc(0), OPEN_TO_ALL, MODE.persistent)
+
+function creation(path: string, data: Buffer, acl: readonly JuteRecord[], mode: number) {
   const acls = acl.map((record) => ({ toRecord: () => record }))
-  return new jute.TransactionRequest([
-    { type: jute.OP_CODES.DELETE, path, version: ANY_VERSION },
-    { type: jute.OP_CODES.CREATE, path, data, acls, mode },
-  ])
+  return { type: jute.OP_CODES.CREATE, path, data, acls, mode }
 }
 
 /** Why a transaction failed, by the first of its parts that did. */

@@ -2,8 +2,10 @@ import type { Logger } from '../core/log.ts'
 import { claimsOf, type NameClaims } from './name-claims.ts'
 import { isEphemeral, pathOf, samePlace } from './own-node-spec.ts'
 import { absentAsUndefined, findTwins, isCode } from './twin-search.ts'
+import { parentOf } from './znode-path.ts'
 import {
   type CreateMode,
+  type CreateOptions,
   type OwnNode,
   type OwnNodeSpec,
   type Session,
@@ -42,6 +44,9 @@ interface Attempt {
   readonly spec: OwnNodeSpec
   readonly generation: number
 }
+
+/** What a create does beside. */
+type How = Pick<CreateOptions, 'replace' | 'withParent'>
 
 /** More passes than any honest race needs: beyond them somebody else removes or rewrites the znode as fast as we write. */
 const MAX_PASSES = 8
@@ -144,7 +149,7 @@ class EphemeralNode implements OwnNode {
   }
 
   /** Creates the znode; undefined when it has to be tried again. */
-  async #create(spec: OwnNodeSpec, signal: AbortSignal, replace = false): Promise<Held | undefined> {
+  async #create(spec: OwnNodeSpec, signal: AbortSignal, how: How = {}): Promise<Held | undefined> {
     const path = pathOf(spec)
     const { mode, restrict = false } = spec
     // Known not to be sent, so nobody need look for its twin afterwards.
@@ -155,18 +160,23 @@ class EphemeralNode implements OwnNode {
     this.#attempts.add(attempt)
     try {
       const created = await this.#quietly(() =>
-        this.#session.create(path, spec.data, { mode, restrict, replace }, signal),
+        this.#session.create(path, spec.data, { mode, restrict, ...how }, signal),
       )
       this.#attempts.delete(attempt)
       this.#log.info('znode created', { path: created })
       return this.#hold({ path: created, spec, owner, generation: attempt.generation })
     } catch (error) {
       if (error instanceof ZooKeeperError && !error.retryable) this.#attempts.delete(attempt)
-      if (isCode(error, 'NODE_EXISTS')) return this.#takeName(path, spec, signal)
+      if (isCode(error, 'NODE_EXISTS')) return how.withParent ? undefined : this.#takeName(path, spec, signal)
       if (!isCode(error, 'NO_NODE')) throw error
     }
-    await this.#session.ensurePath(spec.parent, signal)
-    return undefined
+    return how.withParent || spec.parent === '/' ? undefined : this.#createWithParent(spec, signal)
+  }
+
+  /** Many services at once find an empty ZooKeeper: what they share is made once, the rest by one transaction for each. */
+  async #createWithParent(spec: OwnNodeSpec, signal: AbortSignal): Promise<Held | undefined> {
+    await this.#session.ensurePath(parentOf(spec.parent), signal)
+    return this.#create(spec, signal, { withParent: true })
   }
 
   /** Our name exists: it is ours, or it is replaced, unless its owner took it from us. */
@@ -177,7 +187,7 @@ class EphemeralNode implements OwnNode {
     if (stat.ephemeralOwner === this.#ownerOf(spec.mode) && !this.#garbage.has(path)) return this.#adopt(path, spec)
     this.#log.warn('znode of our name replaced', { path, owner: stat.ephemeralOwner ?? 'none' })
     this.#watched = undefined
-    return this.#create(spec, signal, true)
+    return this.#create(spec, signal, { replace: true })
   }
 
   /** The data of our znode, under watch; undefined when it does not exist. */

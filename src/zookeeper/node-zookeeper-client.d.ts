@@ -36,8 +36,8 @@ declare module 'node-zookeeper-client/lib/jute/index.js' {
     readonly path?: string
     readonly children?: readonly string[]
     readonly stat?: StatRecord
-    /** Of a transaction: one per part. `err` is 0, or why this part, or one before it, failed. */
-    readonly results?: readonly { readonly type: number; readonly err?: number }[]
+    /** Of a transaction: one per part. `err` is 0, or why this part, or one before it, failed; `path` is of a create. */
+    readonly results?: readonly { readonly type: number; readonly err?: number; readonly path?: string }[]
   }
 
   /** A part of a transaction. */

@@ -51,6 +51,8 @@ export interface CreateOptions {
    * NO_NODE when there is none. Not for sequential nodes, which have a name of their own. Default false.
    */
   readonly replace?: boolean
+  /** Make the parent too, persistent and open to all, in the same transaction. NODE_EXISTS when it is there already. Default false. */
+  readonly withParent?: boolean
 }
 
 /** A change that a watch saw. Watches fire once. A lost connection fires none: listen to the session's state for that. */

@@ -231,8 +231,10 @@ export class FakeSession implements Session {
     })
   }
 
-  create(path: string, data: Buffer, { mode, restrict, replace }: CreateOptions, signal: AbortSignal): Promise<string> {
+  create(path: string, data: Buffer, options: CreateOptions, signal: AbortSignal): Promise<string> {
+    const { mode, restrict, replace, withParent } = options
     return this.#run('create', path, signal, () => {
+      if (withParent) this.#createParent(parentOf(path))
       const parent = this.#find(parentOf(path))
       const full = mode.endsWith('sequential') ? path + String(parent.sequence++).padStart(10, '0') : path
       if (replace && !this.#zookeeper.remove(full)) throw new ZooKeeperError('NO_NODE', `no ${full}`, full)
@@ -240,6 +242,12 @@ export class FakeSession implements Session {
       this.#zookeeper.add(full, data, mode.startsWith('ephemeral') ? this.id : undefined, restrict)
       return full
     })
+  }
+
+  #createParent(path: string): void {
+    this.#find(parentOf(path))
+    if (this.#zookeeper.nodes.has(path)) throw new ZooKeeperError('NODE_EXISTS', `${path} exists`, path)
+    this.#zookeeper.put(path)
   }
 
   setData(path: string, data: Buffer, signal: AbortSignal): Promise<Stat> {

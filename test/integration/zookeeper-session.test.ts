@@ -148,6 +148,28 @@ describe('ZooKeeper session', function () {
       await assert.rejects(session.getData('/', AbortSignal.abort(new Error('enough'))), { message: 'enough' })
     })
 
+    for (const [mode, name] of [
+      ['ephemeral', 'i-1_'],
+      ['ephemeral_sequential', 'i-1_0000000000'],
+    ] as const) {
+      it(`create() makes a missing parent in the same transaction, and only then (${mode})`, async () => {
+        const session = await connect()
+        const parent = `/with-parent-${mode}`
+        const create = (under: string) => session.create(`${under}/i-1_`, DATA, { mode, withParent: true }, signal)
+        assert.equal(await create(parent), `${parent}/${name}`)
+        const [above, node] = [
+          await session.getData(parent, signal),
+          await session.getData(`${parent}/${name}`, signal),
+        ]
+        assert.deepEqual([above.data.length, above.stat.ephemeralOwner], [0, undefined])
+        assert.deepEqual([node.data, node.stat.ephemeralOwner], [DATA, session.state.sessionId])
+        assert.equal(node.stat.czxid, above.stat.czxid, 'one transaction')
+        await assert.rejects(create(parent), { code: 'NODE_EXISTS' })
+        await assert.rejects(create(`${parent}/missing/parent`), { code: 'NO_NODE' })
+        assert.deepEqual((await session.getChildren(parent, signal)).children, [name])
+      })
+    }
+
     it('ensurePath() makes what is missing, once, whoever else does the same', async () => {
       const sessions = await Promise.all([connect(), connect()])
       await Promise.all(

@@ -58,6 +58,27 @@ describe('createOwnNode()', () => {
     assert.equal(session.calls.filter((call) => call.startsWith('ensurePath')).length, 1)
   })
 
+  it('makes a missing parent together with the znode, after what is missing above it', async () => {
+    await create().reconcile(spec(), signal)
+    assert.deepEqual(session.calls, [
+      'create /services/web/i-abc_',
+      'ensurePath /services',
+      'create /services/web/i-abc_',
+      'getData /services/web/i-abc_0000000000',
+    ])
+  })
+
+  for (const mode of ['ephemeral', 'ephemeral_sequential'] as const) {
+    it(`makes the znode all the same when another makes the parent at the same time (${mode})`, async () => {
+      const specs = ['a_', 'b_'].map((prefix) => spec({ mode, prefix }))
+      await Promise.all(specs.map((each) => create().reconcile(each, signal)))
+      assert.deepEqual(
+        names().map((name) => name.slice(0, 2)),
+        ['a_', 'b_'],
+      )
+    })
+  }
+
   it('does nothing but look when called again with the same value, and sets one watch', async () => {
     const node = create()
     await node.reconcile(spec(), signal)
