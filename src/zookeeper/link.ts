@@ -68,7 +68,7 @@ export class Link {
     this.socket = socket
     this.#options = options
     this.#dialledAt = clock.now()
-    this.#cancelHandshake = this.#limitHandshake(handshakeMs)
+    this.#cancelHandshake = this.#limitHandshake(handshakeMs, handshakeMs)
     socket.on(readyEvent, () => this.#onReached())
     socket.on('data', (chunk: Buffer) => this.#onData(chunk))
     socket.on('drain', () => {
@@ -111,16 +111,15 @@ export class Link {
     this.#stage = 'reached'
     const { answerMs, clock, handshakeMs, listener } = this.#options
     this.#cancelHandshake()
-    this.#cancelHandshake = this.#limitHandshake(Math.min(answerMs, handshakeMs - (clock.now() - this.#dialledAt)))
+    const leftMs = handshakeMs - (clock.now() - this.#dialledAt)
+    this.#cancelHandshake = this.#limitHandshake(Math.min(answerMs, leftMs), Math.min(answerMs, handshakeMs))
     listener.onReached(this)
   }
 
-  #limitHandshake(ms: number): () => void {
-    const { clock } = this.#options
-    return clock.after(ms, () => {
-      const waitedMs = Math.round(clock.now() - this.#dialledAt)
-      this.#end(`no answer to the handshake within ${waitedMs} ms`, 'silent')
-    })
+  /** @param toldMs the limit as it is set, for the operator. */
+  #limitHandshake(ms: number, toldMs: number): () => void {
+    const reason = `no answer to the handshake within ${Math.round(toldMs)} ms`
+    return this.#options.clock.after(ms, () => this.#end(reason, 'silent'))
   }
 
   #onData(chunk: Buffer): void {
