@@ -108,6 +108,27 @@ describeOnEachHaproxy('haproxy generator, managed', (binary) => {
     assert.equal(await driver.metric('synapse_propagation_seconds_count{stage="confirmed"}'), 1)
   })
 
+  it('haproxy generator asks haproxy -c about a new kind of server, but not about one more of a kind', async () => {
+    const program = directory.file('counting-haproxy')
+    const checks = directory.file('checks')
+    const count = '[ "$1" = -c ] && echo check >>'
+    await writeFile(program, `#!/bin/sh\n${count} ${checks}\nexec ${directory.program} "$@"\n`, { mode: 0o755 })
+    const asked = async () => (await readFile(checks, 'utf8')).split('\n').length - 1
+    const driver = await started(['a'], { haproxy_path: program })
+    assert.equal(await asked(), 1)
+    driver.discover('web', pick('a', 'b'))
+    await eventually(async () => assert.match(await config(), /server b_127/))
+    driver.discover('web', pick('b'))
+    await eventually(async () => assert.doesNotMatch(await config(), /server a_127/))
+    assert.equal(await asked(), 1)
+    driver.discover('web', [...pick('b'), instance(named('c'), { haproxyServerOptions: 'slowstart 5s' })])
+    await eventually(async () => assert.match(await config(), /server c_127.* slowstart 5s/))
+    assert.equal(await asked(), 2)
+    driver.configure({ web: { options: { port, backend: ['timeout server 9s'] }, instances: pick('b') } })
+    await eventually(async () => assert.equal(await driver.reloads(), 1))
+    assert.equal(await asked(), 3)
+  })
+
   it('haproxy generator changes weights at run time', async () => {
     const driver = await started(['a', 'b'], { use_nerve_weights: true })
     driver.discover('web', [instance(named('a'), { weight: 7 }), instance(named('b'), { weight: 0 })])

@@ -242,7 +242,18 @@ function isTooLong(server: Omit<Server, 'id'>): boolean {
 export function formatServerLine(server: Server): string {
   const weight = server.adminState === 'drain' ? 0 : server.weight
   const end = server.adminState === 'maint' ? ' disabled' : ''
-  return `server ${server.name} ${formatAddress(server)} id ${server.id} weight ${weight} ${server.options.join(' ')}${end}`
+  return `server ${server.name} ${formatAddress(server)} id ${server.id} weight ${weight} ${joined(server.options)}${end}`
+}
+
+/** By the words; most servers of a backend share them. */
+const joinedOf = new WeakMap<readonly string[], string>()
+
+function joined(options: readonly string[]): string {
+  const known = joinedOf.get(options)
+  if (known !== undefined) return known
+  const text = options.join(' ')
+  joinedOf.set(options, text)
+  return text
 }
 
 /** The command of the Runtime API, without line end. The server starts in maintenance, whatever its `adminState`. */

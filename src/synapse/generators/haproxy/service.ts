@@ -236,21 +236,15 @@ function backendView(name: string, lines: readonly string[], servers: readonly S
       return views
     },
     get serverLines() {
-      text ??= this.servers.map(({ line }) => `\t${line}\n`).join('')
+      text ??= servers.map((server) => `\t${formatServerLine(server)}\n`).join('')
       return text
     },
   }
 }
 
-const viewsOf = new WeakMap<Server, ServerView>()
-
 function serverView(server: Server): ServerView {
-  const known = viewsOf.get(server)
-  if (known !== undefined) return known
   const { name, host, port, id, weight } = server
-  const view = { name, host, port, id, weight, line: formatServerLine(server) }
-  viewsOf.set(server, view)
-  return view
+  return { name, host, port, id, weight, line: formatServerLine(server) }
 }
 
 function frontendView(
