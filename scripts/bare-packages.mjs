@@ -1,12 +1,11 @@
 // An esbuild plugin that leaves the comments of packages out of the bundle. V8 keeps the text of all code that it runs, at two
 // bytes for each character of a file as soon as one of them is not Latin-1: a dash in one comment costs a megabyte.
 import { readFile } from 'node:fs/promises'
-import { transform } from 'esbuild'
 
 /** @type {import('esbuild').Plugin} */
 export const barePackages = {
   name: 'bare-packages',
-  setup({ onLoad }) {
+  setup({ onLoad, esbuild: { transform } }) {
     onLoad({ filter: /\/node_modules\/.*\.[cm]?js$/ }, async ({ path }) => {
       const { code } = await transform(await readFile(path, 'utf8'), {
         minifyWhitespace: true, // what the bundle writes of it has its lines again
