@@ -1,4 +1,4 @@
-import { mkdir, open, readFile, rename } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readFile, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { messageOf } from '../core/errors.ts'
 import { decodePayload, encodePayload, type ServiceInstance } from '../core/service-instance.ts'
@@ -57,7 +57,7 @@ export class LastKnownGood {
       const candidate = `${this.#path}.tmp`
       const file = await open(candidate, 'w', 0o640)
       try {
-        await file.writeFile(fileOf(parts))
+        await writeAll(file, piecesOf(parts))
         await file.sync()
       } finally {
         await file.close()
@@ -85,8 +85,15 @@ const START = Buffer.from(`{"format": ${FORMAT}, "services": {\n`)
 const BETWEEN = Buffer.from(',\n')
 const END = Buffer.from('\n}}\n')
 
-function fileOf(parts: readonly Buffer[]): Buffer {
-  return Buffer.concat([START, ...parts.flatMap((part, index) => (index === 0 ? [part] : [BETWEEN, part])), END])
+function piecesOf(parts: readonly Buffer[]): readonly Buffer[] {
+  return [START, ...parts.flatMap((part, index) => (index === 0 ? [part] : [BETWEEN, part])), END]
+}
+
+/** Writes the pieces without a copy of them: of ten thousand instances it would be two megabytes each time. */
+async function writeAll(file: FileHandle, pieces: readonly Buffer[]): Promise<void> {
+  const { bytesWritten } = await file.writev(pieces)
+  const total = pieces.reduce((sum, { length }) => sum + length, 0)
+  if (bytesWritten !== total) throw new Error(`only ${bytesWritten} of ${total} bytes could be written`)
 }
 
 function sameParts(a: readonly Buffer[], b: readonly Buffer[]): boolean {
