@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { systemClock } from '../src/core/clock.ts'
 import type { Logger } from '../src/core/log.ts'
 import { createMetrics } from '../src/core/metrics.ts'
@@ -43,6 +44,7 @@ export class Registry {
     this.#pool = pool
     this.#session = session
     this.#mode = mode
+    setMaxListeners(0, this.#never) // of as many writes as are under way
   }
 
   /** @param mode `persistent_sequential` for registrations that shall outlive a session. */
