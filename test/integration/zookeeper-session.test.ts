@@ -173,7 +173,9 @@ describe('ZooKeeper session', function () {
     it('ensurePath() makes what is missing, once, whoever else does the same', async () => {
       const sessions = await Promise.all([connect(), connect()])
       await Promise.all(
-        Array.from({ length: 20 }, (_, index) => sessions[index % 2]?.ensurePath(`/ensured/a/b/${index % 3}`, signal)),
+        Array.from({ length: 20 }, (_, index) =>
+          sessions[index % 2]?.ensurePath(`/ensured/a/b/${index % 3}`, new AbortController().signal),
+        ),
       )
       assert.deepEqual([...(await sessions[0].getChildren('/ensured/a/b', signal)).children].sort(), ['0', '1', '2'])
       await sessions[0].setData('/ensured', DATA, signal)
