@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { text } from '../../core/config/schema.ts'
 import { defineCheck, type Progress } from './check.ts'
-import { createKept } from './kept.ts'
+import { connectionOptions, createKept } from './kept.ts'
 import { type Member, type MongodbSession, prepareMongodb } from './mongodb-session.ts'
 import { passwordOptions, refinePassword } from './secret.ts'
 import { refineTls, tlsOptions } from './tls-options.ts'
@@ -16,19 +16,16 @@ const options = z
       .optional()
       .describe('Fails when the member has another role: a primary takes writes, a secondary follows one'),
     ...tlsOptions,
-    unix_socket: text.optional().describe('Path of a unix socket to connect to instead of host and port'),
-    keep_alive: z
-      .boolean()
-      .default(false)
-      .describe('Keep one connection for all runs instead of a fresh login for each'),
+    ...connectionOptions,
   })
   .superRefine(refineTls)
   .superRefine(refinePassword)
   .superRefine(({ username, password, password_file }, context) => {
     const complain = (key: string, message: string) => context.addIssue({ code: 'custom', path: [key], message })
-    const given = [password === undefined ? [] : 'password', password_file === undefined ? [] : 'password_file'].flat()
-    if (username !== undefined && given.length === 0) complain('username', 'needs password_file or password')
-    if (username === undefined) for (const key of given) complain(key, 'has no effect without username')
+    const secret = password ?? password_file
+    if (username !== undefined && secret === undefined) complain('username', 'needs password_file or password')
+    if (username === undefined && secret !== undefined)
+      complain(password === undefined ? 'password_file' : 'password', 'has no effect without username')
   })
 
 /**

@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { durationMs, text } from '../../core/config/schema.ts'
 import { defineCheck } from './check.ts'
 import { codeOf } from './failure.ts'
+import { connectionOptions } from './kept.ts'
 import {
   OLD_REPLICATION_QUERY,
   READ_ONLY_QUERY,
@@ -27,11 +28,7 @@ const options = z
         'Fails when replication is not running or further behind than this. Needs REPLICATION CLIENT, on MariaDB REPLICA MONITOR',
       ),
     ...tlsOptions,
-    unix_socket: text.optional().describe('Path of a unix socket to connect to instead of host and port'),
-    keep_alive: z
-      .boolean()
-      .default(false)
-      .describe('Keep one connection for all runs instead of a fresh login for each'),
+    ...connectionOptions,
   })
   .superRefine(refineTls)
   .superRefine(refinePassword)

@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { text } from '../../core/config/schema.ts'
 import { defineCheck } from './check.ts'
+import { connectionOptions } from './kept.ts'
 import { preparePostgres } from './postgres-session.ts'
 import { passwordOptions, refinePassword } from './secret.ts'
 import { createSessions, type Progress, type SqlSession } from './sql-session.ts'
@@ -20,11 +21,7 @@ const options = z
       .optional()
       .describe('Fails when the server has another role: a primary takes writes, a standby follows one'),
     ...tlsOptions,
-    unix_socket: text.optional().describe('Path of a unix socket to connect to instead of host and port'),
-    keep_alive: z
-      .boolean()
-      .default(false)
-      .describe('Keep one connection for all runs instead of a fresh login for each'),
+    ...connectionOptions,
   })
   .superRefine(refineTls)
   .superRefine(refinePassword)

@@ -9,6 +9,8 @@ export interface ProvenParts {
 
 /** A file that nobody but us found good is checked at the latest after this time. */
 const CHECK_WITHIN_MS = 600_000
+/** Options that are remembered of a backend beside those in its file: each server may have its own, e.g. a cookie, and they come and go. */
+const MOST_REMEMBERED = 1000
 
 /**
  * Tells which files need no `haproxy -c`: those that consist of nothing but what HAProxy has found good already. HAProxy
@@ -35,9 +37,9 @@ export class Proof {
     this.#checkedAt = now
     for (const { name, servers } of file.backends.values()) {
       if (this.#backends.get(name)?.servers === servers && this.#options.has(name)) continue
-      const known = this.#options.get(name) ?? new Set()
-      for (const options of optionsOf(servers)) known.add(options)
-      this.#options.set(name, known)
+      const earlier = this.#options.get(name) ?? new Set()
+      const remembered = earlier.size < MOST_REMEMBERED ? earlier : []
+      this.#options.set(name, new Set([...remembered, ...optionsOf(servers)]))
     }
     this.#backends = file.backends
   }

@@ -31,6 +31,15 @@ describe('Proof', () => {
     }
   })
 
+  it('Proof forgets options of servers that are long gone, of which a backend may have had any number', () => {
+    const own = (index: number) => file([A, instance('10.0.0.9', 80, { haproxyServerOptions: `slowstart ${index}s` })])
+    const proof = proofOf(own(1))
+    proof.checked(file([A]), 1000)
+    assert.equal(proof.covers(own(1), 2000), true)
+    for (let index = 2; index < 1100; index++) proof.checked(own(index), 1000)
+    assert.deepEqual([proof.covers(own(1), 2000), proof.covers(own(1099), 2000)], [false, true])
+  })
+
   const UNPROVEN: readonly { what: string; next: ProvenParts }[] = [
     { what: 'other lines around the servers', next: file([A], { ...OPTIONS, backend: ['option httpchk'] }) },
     { what: 'options that HAProxy has not seen', next: file([A], { ...OPTIONS, server_options: 'check rise 3' }) },
