@@ -124,7 +124,7 @@ class Tour {
     console.log(`\n${bold('The result')}, after ${this.#seconds()} s and ${this.#client.total} requests`)
     mark(broken === '', broken === '' ? 'every service came back' : broken)
     mark(lost === 0, `${lost} requests lost that a healthy instance could have served`)
-    mark(true, `${inFlight} requests in flight on a process when it was ended`)
+    mark(true, `${inFlight} request${inFlight === 1 ? '' : 's'} in flight on a process when it was ended`)
     mark(reloads === 0, `${reloads} reloads of HAProxy`)
     for (const { service, reason } of sortFailures(this.#client.failures, this.#fleet.disruptions).lost.slice(0, 10))
       console.log(`    lost: ${service}, ${reason}`)

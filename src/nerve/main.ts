@@ -133,12 +133,14 @@ const thisProcess: Host = {
 
 /** Ends the process, also while a file system hangs: Node would wait for its threads there, and take no signal any more. */
 function leave(status: number): never {
-  if (process.getActiveResourcesInfo().some((resource) => resource.startsWith('FSReq'))) {
+  if (waitsForFiles()) {
     thisProcess.complain('nerve: a file system does not answer; ending by SIGKILL\n')
     process.kill(process.pid, 'SIGKILL')
   }
   return process.exit(status)
 }
+
+const waitsForFiles = () => process.getActiveResourcesInfo().some((resource) => resource.startsWith('FSReq'))
 
 /** Files that are still being read at an orderly end have so long. */
 const LAST_READS_MS = 1_000
@@ -147,7 +149,6 @@ const LAST_READS_MS = 1_000
 export async function main(): Promise<number> {
   process.stdout.on('error', () => {}) // whoever writes is told by the callback of the write
   const status = await runDaemon(nerve, thisProcess)
-  if (process.getActiveResourcesInfo().some((resource) => resource.startsWith('FSReq')))
-    await pause(systemClock, LAST_READS_MS, new AbortController().signal)
+  if (waitsForFiles()) await pause(systemClock, LAST_READS_MS, new AbortController().signal)
   return leave(status)
 }
