@@ -1,6 +1,7 @@
 import type * as z from 'zod'
-import { type Clock, withDeadline } from '../core/clock.ts'
+import type { Clock } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
+import { withDeadline } from '../core/time-limit.ts'
 import type { DaemonKind } from './daemon-kind.ts'
 import { nerveState, synapseState } from './daemon-state.ts'
 

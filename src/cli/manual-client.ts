@@ -1,6 +1,7 @@
 import type * as z from 'zod'
-import { type Clock, withDeadline } from '../core/clock.ts'
+import type { Clock } from '../core/clock.ts'
 import { SmartStackError } from '../core/errors.ts'
+import { withDeadline } from '../core/time-limit.ts'
 import { reasonOf } from './admin-client.ts'
 import { Misuse } from './arguments.ts'
 import { type ManualOverview, type ManualTarget, manualOverview, manualRefusal, manualTarget } from './manual-answer.ts'

@@ -1,5 +1,4 @@
 import { performance } from 'node:perf_hooks'
-import { SmartStackError } from './errors.ts'
 
 /** Time, passed in. Only this file touches timers; tests hand over a clock that moves when told (test/harness/fake-clock.ts). */
 export interface Clock {
@@ -50,51 +49,34 @@ export async function pause(clock: Clock, ms: number, signal: AbortSignal): Prom
 }
 
 /**
- * Runs `work` for at most `ms`. Its signal aborts at the deadline or with the outer `signal`; the returned promise
- * settles then whether or not `work` obeys, so a stuck library cannot hold its caller.
- * @throws SmartStackError DEADLINE with `what` in its message, or `signal.reason`.
+ * Pauses of one task, one after the other. It listens to `signal` once for all of them: for a thousand tasks that pause
+ * each second, a listener that comes and goes with each pause is most of the garbage that V8 has to move to old space.
  */
-export function withDeadline<T>(
-  clock: Clock,
-  ms: number,
-  what: string,
-  signal: AbortSignal,
-  work: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  // Checks do this thousands of times a second: each listener and each promise less is seen in the CPU time.
-  return new Promise<T>((resolve, reject) => {
-    signal.throwIfAborted()
-    const limit = new AbortController()
-    const end = () => {
-      cancel()
-      signal.removeEventListener('abort', onAbort)
-    }
-    const stop = (reason: unknown) => {
-      end()
-      limit.abort(reason)
-      reject(reason)
-    }
-    const onAbort = () => stop(signal.reason)
-    const cancel = clock.after(ms, () =>
-      stop(new SmartStackError('DEADLINE', `${what} took longer than ${Math.round(ms)} ms`, { retryable: true })),
-    )
-    signal.addEventListener('abort', onAbort, { once: true })
-    try {
-      work(limit.signal).then(
-        (value) => {
-          end()
-          resolve(value)
-        },
-        (error: unknown) => {
-          end()
-          reject(error)
-        },
-      )
-    } catch (error) {
-      end()
-      throw error
-    }
-  })
+export class Pauses {
+  readonly #clock: Clock
+  readonly #signal: AbortSignal
+  #cancel = () => {}
+  #resolve = () => {}
+
+  constructor(clock: Clock, signal: AbortSignal) {
+    this.#clock = clock
+    this.#signal = signal
+    signal.addEventListener('abort', () => this.#end(), { once: true })
+  }
+
+  /** Resolves after `ms` or as soon as the signal aborts, and never rejects. One at a time. */
+  next(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#signal.aborted) return resolve()
+      this.#resolve = resolve
+      this.#cancel = this.#clock.after(ms, resolve)
+    })
+  }
+
+  #end(): void {
+    this.#cancel()
+    this.#resolve()
+  }
 }
 
 /** Settles as `work` does, but rejects with `signal.reason` at once when aborted. A late failure of `work` is dropped. */

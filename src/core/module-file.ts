@@ -3,8 +3,9 @@ import { createRequire } from 'node:module'
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { type Clock, withDeadline } from './clock.ts'
+import type { Clock } from './clock.ts'
 import { messageOf } from './errors.ts'
+import { withDeadline } from './time-limit.ts'
 
 /** Modules that a configuration refers to: code of the people who run the daemon, loaded when the configuration is read. */
 

@@ -23,7 +23,8 @@ export async function createLogger({ name, level = 'info', pretty = false }: Log
     },
     stream,
   )
-  return new BoundLogger((severity, fields, message) => base[severity](fields, message), {})
+  const write: Write = (severity, fields, message) => base[severity](fields, message)
+  return new BoundLogger(write, level === 'debug', {})
 }
 
 async function prettyStream(): Promise<DestinationStream> {
@@ -42,15 +43,17 @@ type Write = (severity: 'debug' | 'info' | 'warn' | 'error', fields: LogFields, 
 /** A class, and not functions around `write`: every service has several of these. */
 class BoundLogger implements Logger {
   readonly #write: Write
+  readonly #writesDebug: boolean
   readonly #bound: LogFields
 
-  constructor(write: Write, bound: LogFields) {
+  constructor(write: Write, writesDebug: boolean, bound: LogFields) {
     this.#write = write
+    this.#writesDebug = writesDebug
     this.#bound = bound
   }
 
   debug(message: string, fields?: LogFields): void {
-    this.#write('debug', { ...this.#bound, ...fields }, message)
+    if (this.#writesDebug) this.#write('debug', { ...this.#bound, ...fields }, message)
   }
 
   info(message: string, fields?: LogFields): void {
@@ -66,6 +69,6 @@ class BoundLogger implements Logger {
   }
 
   child(fields: LogFields): Logger {
-    return new BoundLogger(this.#write, { ...this.#bound, ...fields })
+    return new BoundLogger(this.#write, this.#writesDebug, { ...this.#bound, ...fields })
   }
 }

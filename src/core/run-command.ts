@@ -1,7 +1,8 @@
 import { type SpawnOptions, spawn } from 'node:child_process'
 import { kill } from 'node:process'
-import { type Clock, withDeadline } from './clock.ts'
+import type { Clock } from './clock.ts'
 import { messageOf } from './errors.ts'
+import { withDeadline } from './time-limit.ts'
 
 const MAX_OUTPUT = 64 * 1024
 /** A script may hand its pipes to a daemon that it leaves behind, so the end of the output may never come. */

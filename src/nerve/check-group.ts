@@ -106,9 +106,11 @@ export class CheckGroup {
   #onResult(name: string, check: StagedCheck['check'], result: CheckResult): void {
     const running = this.#checks.get(name)
     if (running?.check !== check) return // a result of a check that was just replaced
-    const before = this.health()
-    running.state = step(running.state, result, running.config)
-    this.#options.onResult(name, running.config, result, running.state.status)
+    const state = step(running.state, result, running.config)
+    const before = state === running.state ? undefined : this.health()
+    running.state = state
+    this.#options.onResult(name, running.config, result, state.status)
+    if (before === undefined) return
     const health = this.health()
     if (health.status !== before.status) this.#options.onHealth(before, health)
   }

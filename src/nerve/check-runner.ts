@@ -1,9 +1,10 @@
-import { type Clock, pause } from '../core/clock.ts'
+import { type Clock, Pauses } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
 import { type Metrics, startCounter } from '../core/metrics.ts'
 import type { Task } from '../core/tasks.ts'
+import type { TimeLimit } from '../core/time-limit.ts'
 import type { Check } from './checks/check.ts'
-import { DeadlineMissed, within } from './checks/deadline.ts'
+import { createLimit, DeadlineMissed } from './checks/deadline.ts'
 import { oneLine } from './checks/failure.ts'
 import type { CheckResult } from './health.ts'
 import type { StartGate } from './start-gate.ts'
@@ -54,13 +55,14 @@ export function createCheckRunner(options: CheckRunnerOptions): Task {
 
 class CheckRunner implements Task {
   readonly #options: CheckRunnerOptions
-  readonly #limitMs: number
   readonly #metrics: RunMetrics
+  readonly #limit: TimeLimit
 
   constructor(options: CheckRunnerOptions) {
-    const { check, timeoutMs, deadlineMs = Number.POSITIVE_INFINITY } = options
+    const { check, clock, timeoutMs, deadlineMs = Number.POSITIVE_INFINITY } = options
     this.#options = options
-    this.#limitMs = Math.min(check.deadlineMs ?? timeoutMs, deadlineMs)
+    const limitMs = Math.min(check.deadlineMs ?? timeoutMs, deadlineMs)
+    this.#limit = createLimit(clock, limitMs, () => check.waitingFor?.() ?? 'answer')
     this.#metrics = createRunMetrics(options)
   }
 
@@ -70,7 +72,9 @@ class CheckRunner implements Task {
 
   async run(signal: AbortSignal): Promise<void> {
     const { clock, intervalMs, random, onResult } = this.#options
-    await pause(clock, random() * Math.min(intervalMs, FIRST_RUN_WITHIN_MS), signal)
+    const pauses = new Pauses(clock, signal)
+    signal.addEventListener('abort', () => this.#limit.stop(signal.reason), { once: true })
+    await pauses.next(random() * Math.min(intervalMs, FIRST_RUN_WITHIN_MS))
     let due = clock.now()
     let stepMs = random() * intervalMs
     while (!signal.aborted) {
@@ -80,7 +84,7 @@ class CheckRunner implements Task {
       // Times are counted from when the run was due, so that small delays do not add up; lost time is not caught up.
       due = Math.max(due + stepMs, clock.now())
       stepMs = intervalMs
-      await pause(clock, due - clock.now(), signal)
+      await pauses.next(due - clock.now())
       this.#noticeStandstill(due)
     }
   }
@@ -103,10 +107,11 @@ class CheckRunner implements Task {
     const { check, clock, gate } = this.#options
     const turn = gate?.pass()
     if (turn !== undefined) await turn
+    if (signal.aborted) return { kind: 'stopped' }
     const started = clock.now()
-    const run = await runCheck(check, this.#limitMs, clock, signal)
+    const run = await runCheck(check, this.#limit, clock)
     if (run.kind !== 'stopped') this.#metrics.took((clock.now() - started) / 1000)
-    if (run.kind === 'unfair') this.#noticeStandstill(started + this.#limitMs)
+    if (run.kind === 'unfair') this.#noticeStandstill(started + this.#limit.ms)
     return run
   }
 
@@ -125,17 +130,16 @@ export type CheckRun =
   | { readonly kind: 'unfair'; readonly result: CheckResult }
   | { readonly kind: 'stopped' }
 
-/** Runs a check once, within `limitMs`. Never rejects. */
-export async function runCheck(check: Check, limitMs: number, clock: Clock, signal: AbortSignal): Promise<CheckRun> {
+/** Runs a check once, within the limit. Never rejects. */
+export async function runCheck(check: Check, limit: TimeLimit, clock: Clock): Promise<CheckRun> {
   const started = clock.now()
   /** After a standstill Node may read what has arrived before it looks at its timers. */
-  const isOld = () => clock.now() - started - limitMs > STOOD_STILL_MS
+  const isOld = () => clock.now() - started - limit.ms > STOOD_STILL_MS
   try {
-    const waitingFor = () => check.waitingFor?.() ?? 'answer'
-    await within(clock, limitMs, waitingFor, signal, (limit) => check.run(limit))
+    await limit.run((signal) => check.run(signal))
     return { kind: isOld() ? 'unfair' : 'judged', result: { ok: true } }
   } catch (error) {
-    if (signal.aborted) return { kind: 'stopped' }
+    if (limit.isStopped) return { kind: 'stopped' }
     const reason = oneLine(messageOf(error), MAX_REASON_LENGTH)
     return { kind: isUnfair(error) || isOld() ? 'unfair' : 'judged', result: { ok: false, reason } }
   }

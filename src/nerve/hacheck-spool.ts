@@ -1,10 +1,11 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import { type Clock, pause, withDeadline } from '../core/clock.ts'
+import { type Clock, pause } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/log.ts'
 import type { Task } from '../core/tasks.ts'
+import { withDeadline } from '../core/time-limit.ts'
 import { type ManualEntries, type ManualEntry, splitExpired } from './manual-state.ts'
 
 const EVERY_MS = 1_000

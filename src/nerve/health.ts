@@ -22,7 +22,7 @@ export interface Thresholds {
   readonly firstVerdict?: 'first-result' | 'full-streak'
 }
 
-/** Takes one result. */
+/** Takes one result. Most say what is known already: that is the same state, not another that is like it. */
 export function step(state: HealthState, result: CheckResult, thresholds: Thresholds): HealthState {
   const { rise, fall } = thresholds
   switch (state.status) {
@@ -30,17 +30,20 @@ export function step(state: HealthState, result: CheckResult, thresholds: Thresh
       if (state.wasUp) return confirm(state, result, thresholds)
       if (thresholds.firstVerdict === 'full-streak') return firstStreak(state, result, thresholds)
       return result.ok ? { status: 'up', failures: 0 } : { status: 'down', successes: 0, reason: result.reason }
-    case 'up': {
-      if (result.ok) return { status: 'up', failures: 0 }
-      const failures = state.failures + 1
-      return failures < fall ? { status: 'up', failures } : { status: 'down', successes: 0, reason: result.reason }
-    }
+    case 'up':
+      return stepUp(state, result, fall)
     case 'down': {
       if (!result.ok) return { status: 'down', successes: 0, reason: result.reason }
       const successes = state.successes + 1
       return successes < rise ? { ...state, successes } : { status: 'up', failures: 0 }
     }
   }
+}
+
+function stepUp(state: HealthState & { status: 'up' }, result: CheckResult, fall: number): HealthState {
+  if (result.ok) return state.failures === 0 ? state : { status: 'up', failures: 0 }
+  const failures = state.failures + 1
+  return failures < fall ? { status: 'up', failures } : { status: 'down', successes: 0, reason: result.reason }
 }
 
 /**

@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from 'node:util'
 import { createBackoff } from '../core/backoff.ts'
-import { withDeadline } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
 import { ReconcileLoop, type ReconcileResult } from '../core/reconcile-loop.ts'
 import type { Registry } from '../core/registry.ts'
+import { withDeadline } from '../core/time-limit.ts'
 import type { PluginConfig } from './config.ts'
 import type { Registration, Reporter, ReporterContext, ReporterType } from './reporters/reporter.ts'
 

@@ -3,6 +3,7 @@ import { systemClock } from '../../src/core/clock.ts'
 import type { Logger } from '../../src/core/log.ts'
 import { runCheck } from '../../src/nerve/check-runner.ts'
 import type { Check, CheckType, Target } from '../../src/nerve/checks/check.ts'
+import { createLimit } from '../../src/nerve/checks/deadline.ts'
 import { eventually } from './eventually.ts'
 import { type Behaviour, startTcpServer, type TcpServer } from './tcp-server.ts'
 
@@ -35,7 +36,11 @@ export async function prepareCheck(
   return {
     check,
     async verdict(signal = new AbortController().signal) {
-      const run = await runCheck(check, check.deadlineMs ?? timeoutMs, systemClock, signal)
+      const limit = createLimit(systemClock, check.deadlineMs ?? timeoutMs, () => check.waitingFor?.() ?? 'answer')
+      const onAbort = () => limit.stop(signal.reason)
+      signal.addEventListener('abort', onAbort)
+      const run = await runCheck(check, limit, systemClock)
+      signal.removeEventListener('abort', onAbort)
       if (run.kind === 'stopped') return 'stopped'
       return run.result.ok ? 'pass' : run.result.reason
     },

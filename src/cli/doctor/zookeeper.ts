@@ -1,6 +1,7 @@
-import { type Clock, withDeadline } from '../../core/clock.ts'
+import type { Clock } from '../../core/clock.ts'
 import { messageOf } from '../../core/errors.ts'
 import { createMetrics } from '../../core/metrics.ts'
+import { withDeadline } from '../../core/time-limit.ts'
 import type { NerveConfig } from '../../nerve/config.ts'
 import type { SynapseConfig } from '../../synapse/config.ts'
 import { formatEnsemble, formatServer, parseEnsemble } from '../../zookeeper/connection-string.ts'

@@ -1,5 +1,6 @@
-import { type Clock, withDeadline } from '../../core/clock.ts'
+import type { Clock } from '../../core/clock.ts'
 import { SmartStackError } from '../../core/errors.ts'
+import { runUnder, TimeLimit } from '../../core/time-limit.ts'
 
 /** Something did not come in time. */
 export class DeadlineMissed extends SmartStackError {
@@ -16,26 +17,27 @@ export class DeadlineMissed extends SmartStackError {
 }
 
 /**
- * Runs `work` for at most `ms` and says, when that was not enough, what did not come: `no greeting from db:3306 within 100 ms`.
- * `waitingFor` is asked at the deadline. The promise settles at the deadline whether or not `work` obeys its signal.
+ * A limit that says what did not come in time: `no greeting from db:3306 within 100 ms`. `waitingFor` is asked at the
+ * deadline. It ends its work with a DeadlineMissed.
+ */
+export function createLimit(clock: Clock, ms: number, waitingFor: () => string): TimeLimit {
+  return new TimeLimit(
+    clock,
+    ms,
+    (lateMs) => new DeadlineMissed(`no ${waitingFor()} within ${Math.round(ms)} ms`, ms, lateMs),
+  )
+}
+
+/**
+ * Runs `work` for at most `ms`. The promise settles at the deadline whether or not `work` obeys its signal.
  * @throws DeadlineMissed, `signal.reason`, or what `work` throws.
  */
-export async function within<T>(
+export function within<T>(
   clock: Clock,
   ms: number,
   waitingFor: () => string,
   signal: AbortSignal,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const started = clock.now()
-  let limit: AbortSignal | undefined
-  try {
-    return await withDeadline(clock, ms, 'it', signal, (inner) => {
-      limit = inner
-      return work(inner)
-    })
-  } catch (error) {
-    if (signal.aborted || !limit?.aborted || error !== limit.reason) throw error
-    throw new DeadlineMissed(`no ${waitingFor()} within ${Math.round(ms)} ms`, ms, clock.now() - started - ms)
-  }
+  return runUnder(signal, createLimit(clock, ms, waitingFor), work)
 }

@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { homedir } from 'node:os'
 import * as z from 'zod'
-import { type Clock, rejectOnAbort, systemClock, withDeadline } from '../../core/clock.ts'
+import { type Clock, rejectOnAbort, systemClock } from '../../core/clock.ts'
 import { text } from '../../core/config/schema.ts'
 import { messageOf } from '../../core/errors.ts'
+import { withDeadline } from '../../core/time-limit.ts'
 import { type CheckContext, defineCheck } from './check.ts'
 import { codeOf, oneLine } from './failure.ts'
 

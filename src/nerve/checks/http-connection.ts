@@ -5,6 +5,39 @@ import type { Progress } from './check.ts'
 import { codeOf, explain, isConnectionLost } from './failure.ts'
 import type { HttpAnswer } from './http-expectation.ts'
 
+/** Progress of a check over HTTP. Put into words only when it is asked for: there is a note for each piece of an answer. */
+export class HttpProgress implements Progress {
+  #phase: string
+  /** 0: no answer has begun. */
+  #status = 0
+  #bytes = 0
+
+  constructor(phase = 'connection') {
+    this.#phase = phase
+  }
+
+  /** Setting it begins a phase in which nothing has come yet. */
+  get waitingFor(): string {
+    return this.#status === 0 ? this.#phase : `end of the ${this.#phase} (so far: ${this.come})`
+  }
+
+  set waitingFor(phase: string) {
+    this.#phase = phase
+    this.#status = 0
+    this.#bytes = 0
+  }
+
+  /** So much of the answer has come; undefined: nothing. */
+  get come(): string | undefined {
+    return this.#status === 0 ? undefined : `status ${this.#status}, ${this.#bytes} bytes of the body`
+  }
+
+  note(status: number, bytes: number): void {
+    this.#status = status
+    this.#bytes = bytes
+  }
+}
+
 /** So much of a body is read and searched; the rest is not waited for. */
 const MAX_BODY_BYTES = 1024 * 1024
 
@@ -66,17 +99,13 @@ export async function exchange(
   { client }: HttpConnection,
   request: Dispatcher.RequestOptions,
   where: string,
-  progress: Progress,
+  progress: HttpProgress,
 ): Promise<HttpAnswer> {
   progress.waitingFor = `answer from ${where}`
-  let come: string | undefined
-  const note = (status: number, bytes: number) => {
-    come = `status ${status}, ${bytes} bytes of the body`
-    progress.waitingFor = `end of the answer from ${where} (so far: ${come})`
-  }
   try {
-    return await read(client, request, note)
+    return await read(client, request, progress)
   } catch (cause) {
+    const { come } = progress
     // Only a connection that was lost before anything came may be one that the server had closed while it was kept.
     if (come !== undefined && (isConnectionLost(cause) || codeOf(cause) === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH')) {
       throw new Error(`${where} closed the connection in the middle of its answer (${come})`)
@@ -86,11 +115,7 @@ export async function exchange(
 }
 
 /** undici's lowest level: its `request` would make a stream of each body, which costs more than all the rest. */
-function read(
-  client: Client,
-  request: Dispatcher.RequestOptions,
-  note: (status: number, bytes: number) => void,
-): Promise<HttpAnswer> {
+function read(client: Client, request: Dispatcher.RequestOptions, progress: HttpProgress): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let bytes = 0
@@ -103,12 +128,12 @@ function read(
         if (statusCode < 200) return // informational; the answer follows
         status = statusCode
         encoding = headers['content-encoding']?.toString()
-        note(status, bytes)
+        progress.note(status, bytes)
       },
       onResponseData(controller, chunk) {
         chunks.push(chunk)
         bytes += chunk.length
-        note(status, bytes)
+        progress.note(status, bytes)
         if (bytes < MAX_BODY_BYTES) return
         end()
         controller.abort(new Error('enough of the body was read'))

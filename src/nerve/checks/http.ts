@@ -4,8 +4,8 @@ import { systemClock } from '../../core/clock.ts'
 import { durationMs, text } from '../../core/config/schema.ts'
 import { messageOf } from '../../core/errors.ts'
 import { type CheckContext, defineCheck, type Progress } from './check.ts'
-import { within } from './deadline.ts'
-import { destroyConnection, exchange, type HttpConnection, prepareHttp } from './http-connection.ts'
+import { createLimit, within } from './deadline.ts'
+import { destroyConnection, exchange, type HttpConnection, HttpProgress, prepareHttp } from './http-connection.ts'
 import { parseBody, parseStatuses, unexpected } from './http-expectation.ts'
 import { createKept } from './kept.ts'
 import { createConnector, formatAddress, startTls } from './socket.ts'
@@ -102,7 +102,7 @@ export const http = defineCheck({
   async prepare(context, settings) {
     const { clock = systemClock, timeoutMs } = context
     const { open_timeout: openMs, ssl_timeout: tlsMs, read_timeout: readMs = timeoutMs } = settings
-    const progress: Progress = { waitingFor: 'connection' }
+    const progress = new HttpProgress()
     const opener = await prepareOpener(context, settings, progress)
     const connections = createKept<HttpConnection>({
       keep: settings.keep_alive,
@@ -113,14 +113,15 @@ export const http = defineCheck({
     })
     const request = requestOptions(context, settings)
     const { expect, expect_body, expect_status } = settings
+    // An abort ends the connection, which ends the reading.
+    const reading = createLimit(clock, readMs, () => progress.waitingFor)
     const expectation = { statuses: expect_status, body: [expect, expect_body].filter((each) => each !== undefined) }
     return {
       deadlineMs: openMs + (settings.ssl ? tlsMs : 0) + readMs,
       waitingFor: () => progress.waitingFor,
       run: (signal) =>
         connections.use(signal, async (connection) => {
-          const work = () => exchange(connection, request, opener.where, progress)
-          const answer = await within(clock, readMs, () => progress.waitingFor, signal, work)
+          const answer = await reading.run(() => exchange(connection, request, opener.where, progress))
           const reason = unexpected(answer, expectation)
           if (reason !== undefined) throw new Error(reason)
         }),

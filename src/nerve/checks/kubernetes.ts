@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { port, text } from '../../core/config/schema.ts'
-import { defineCheck, type Progress } from './check.ts'
-import { destroyConnection, exchange, type HttpConnection, prepareHttp } from './http-connection.ts'
+import { defineCheck } from './check.ts'
+import { destroyConnection, exchange, type HttpConnection, HttpProgress, prepareHttp } from './http-connection.ts'
 import { createKept } from './kept.ts'
 import { unready } from './kubernetes-pod.ts'
 import { readSetting } from './secret.ts'
@@ -41,7 +41,7 @@ export const kubernetes = defineCheck({
   description: 'Passes when the API of Kubernetes calls a pod ready.',
   options,
   async prepare(context, settings) {
-    const progress: Progress = { waitingFor: 'connection' }
+    const progress = new HttpProgress()
     const onPhase = (waitingFor: string) => {
       progress.waitingFor = waitingFor
     }

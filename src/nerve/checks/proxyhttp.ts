@@ -7,6 +7,7 @@ import {
   destroyConnection,
   exchange,
   type HttpConnection,
+  HttpProgress,
   prepareHttp,
   requestTunnel,
 } from './http-connection.ts'
@@ -84,11 +85,16 @@ export const proxyhttp = defineCheck({
   },
 })
 
-/** One URL: what the fetch that is under way waits for, or why it failed. */
+/** What a fetch waits for (nothing: ''), or why it failed. */
+class FetchState extends HttpProgress {
+  failure: string | undefined
+}
+
+/** One URL. */
 interface Fetch {
   /** The URL without what may be secret. */
   readonly shown: string
-  readonly state: Progress & { failure?: string | undefined }
+  readonly state: FetchState
   /** @throws Error with the URL and why it cannot be reached. */
   run(signal: AbortSignal): Promise<void>
 }
@@ -100,7 +106,7 @@ function describeOpen(fetches: readonly Fetch[]): string {
   return `${open.join(', ')}${failures.length === 0 ? '' : ` (${failures.join('; ')})`}`
 }
 
-const isOpen = ({ waitingFor, failure }: Fetch['state']) => failure === undefined && waitingFor !== ''
+const isOpen = ({ waitingFor, failure }: FetchState) => failure === undefined && waitingFor !== ''
 
 /** What went wrong, once each: a proxy that is down fails every URL for the same reason. */
 function summary(errors: readonly unknown[]): string {
@@ -112,7 +118,7 @@ async function prepareFetches(context: CheckContext, settings: ProxyhttpOptions)
   return settings.urls.map((address) => {
     const target = new URL(address)
     const shown = `${target.origin}${target.pathname}`
-    const state: Fetch['state'] = { waitingFor: '' }
+    const state = new FetchState('')
     return {
       shown,
       state,

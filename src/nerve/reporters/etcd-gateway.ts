@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
-import { type Clock, withDeadline } from '../../core/clock.ts'
+import type { Clock } from '../../core/clock.ts'
 import { messageOf, SmartStackError } from '../../core/errors.ts'
+import { withDeadline } from '../../core/time-limit.ts'
 
 /** How to reach an etcd cluster. */
 export interface EtcdOptions {

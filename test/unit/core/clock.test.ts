@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
-import { pause, rejectOnAbort, sleep, systemClock, withDeadline } from '../../../src/core/clock.ts'
-import { SmartStackError } from '../../../src/core/errors.ts'
+import { Pauses, pause, rejectOnAbort, sleep, systemClock } from '../../../src/core/clock.ts'
 import { FakeClock, settle } from '../../harness/fake-clock.ts'
 
 const stopped = new Error('stopped')
@@ -105,70 +104,30 @@ describe('pause()', () => {
   })
 })
 
-describe('withDeadline()', () => {
-  it('returns what the work returns, and leaves nothing behind', async () => {
+describe('Pauses', () => {
+  it('resolves each when its time is over, and listens to the signal once for all', async () => {
     const clock = new FakeClock()
     const { signal } = new AbortController()
-    assert.equal(await withDeadline(clock, 100, 'the answer', signal, async () => 42), 42)
-    assert.deepEqual([clock.pending, listeners(signal)], [0, 0])
+    const pauses = new Pauses(clock, signal)
+    for (const ms of [100, 50]) {
+      const paused = pauses.next(ms)
+      await clock.advance(ms - 1)
+      assert.equal(await stateOf(paused), 'pending')
+      await clock.advance(1)
+      assert.equal(await stateOf(paused), 'resolved')
+    }
+    assert.deepEqual([clock.pending, listeners(signal)], [0, 1])
   })
 
-  it('rejects with the error of the work, and leaves nothing behind', async () => {
-    const clock = new FakeClock()
-    const failing = withDeadline(clock, 100, 'it', new AbortController().signal, async () => {
-      throw new RangeError('refused')
-    })
-    await assert.rejects(failing, /^RangeError: refused$/)
-    assert.equal(clock.pending, 0)
-  })
-
-  it('rejects at the deadline although the work never settles, and tells the work', async () => {
-    const clock = new FakeClock()
-    let seen: AbortSignal | undefined
-    const stuck = withDeadline(clock, 250, 'PING of redis', new AbortController().signal, (signal) => {
-      seen = signal
-      return new Promise(() => {})
-    })
-    await clock.advance(249)
-    assert.equal(await stateOf(stuck), 'pending')
-    await clock.advance(1)
-    await assert.rejects(stuck, (error: unknown) => {
-      assert.ok(error instanceof SmartStackError)
-      assert.deepEqual(
-        [error.code, error.retryable, error.message],
-        ['DEADLINE', true, 'PING of redis took longer than 250 ms'],
-      )
-      return true
-    })
-    assert.equal(seen?.aborted, true)
-  })
-
-  it('rejects with the outer reason at once, and leaves nothing behind', async () => {
+  it('end with the signal, the one under way and every later one, and leave no timer', async () => {
     const clock = new FakeClock()
     const stop = new AbortController()
-    const stuck = withDeadline(clock, 100, 'it', stop.signal, () => new Promise(() => {}))
+    const pauses = new Pauses(clock, stop.signal)
+    const paused = pauses.next(100)
     stop.abort(stopped)
-    await assert.rejects(stuck, stopped)
-    assert.deepEqual([clock.pending, listeners(stop.signal)], [0, 0])
-  })
-
-  it('does not begin when aborted before', async () => {
-    let began = false
-    const work = async () => {
-      began = true
-    }
-    await assert.rejects(withDeadline(new FakeClock(), 100, 'it', AbortSignal.abort(stopped), work), stopped)
-    assert.equal(began, false)
-  })
-
-  it('rejects with the error of work that throws before it returns a promise, and leaves nothing behind', async () => {
-    const clock = new FakeClock()
-    const { signal } = new AbortController()
-    const throwing = withDeadline(clock, 100, 'it', signal, () => {
-      throw new RangeError('synchronous')
-    })
-    await assert.rejects(throwing, /synchronous/)
-    assert.deepEqual([clock.pending, listeners(signal)], [0, 0])
+    await paused
+    await pauses.next(100)
+    assert.equal(clock.pending, 0)
   })
 })
 

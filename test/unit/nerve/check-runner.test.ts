@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createMetrics } from '../../../src/core/metrics.ts'
 import { type CheckRunnerOptions, createCheckRunner, runCheck } from '../../../src/nerve/check-runner.ts'
 import type { Check } from '../../../src/nerve/checks/check.ts'
+import { createLimit } from '../../../src/nerve/checks/deadline.ts'
 import type { CheckResult } from '../../../src/nerve/health.ts'
 import { FakeClock, settle } from '../../harness/fake-clock.ts'
 
@@ -226,6 +227,17 @@ describe('createCheckRunner()', () => {
     })
   }
 
+  it('does not run the check when it is stopped while it waits for its turn', async () => {
+    let turn = () => {}
+    const gate = { pass: () => new Promise<void>((resolve) => (turn = resolve)) }
+    const { clock, starts, results, stop, done } = start({ gate })
+    await clock.advance(0)
+    stop.abort()
+    turn()
+    await done
+    assert.deepEqual([starts, results, clock.pending], [[], [], 0])
+  })
+
   it('ends with the error of onResult, so that a bug is not hidden', async () => {
     const { clock, done } = start({
       onResult() {
@@ -358,11 +370,13 @@ describe('createCheckRunner() on a stalled event loop', () => {
 describe('runCheck()', () => {
   it('tells a stop from a failure', async () => {
     const clock = new FakeClock()
-    const stop = new AbortController()
-    const run = runCheck(never, 100, clock, stop.signal)
-    stop.abort()
+    const limit = createLimit(clock, 100, () => 'answer')
+    const run = runCheck(never, limit, clock)
+    limit.stop(new Error('stopped'))
     assert.deepEqual(await run, { kind: 'stopped' })
-    assert.deepEqual(await runCheck(never, 100, clock, stop.signal), { kind: 'stopped' })
+    const missed = runCheck(never, limit, clock)
+    await clock.advance(100)
+    assert.deepEqual(await missed, { kind: 'judged', result: noAnswer })
     assert.equal(clock.pending, 0)
   })
 })

@@ -42,6 +42,13 @@ describe('step()', () => {
     })
   }
 
+  it('of what is known already is the very same state, which costs nothing to compare', () => {
+    const known: HealthState = { status: 'up', failures: 0 }
+    assert.equal(step(known, pass, { rise: 1, fall: 2 }), known)
+    assert.notEqual(step({ status: 'up', failures: 1 }, pass, { rise: 1, fall: 2 }), known)
+    assert.deepEqual(step({ status: 'up', failures: 1 }, pass, { rise: 1, fall: 2 }), known)
+  })
+
   describe('with a full streak for the first verdict', () => {
     const streaks = [
       { results: [pass, pass, pass], expected: 'unknown unknown up' },

@@ -1,5 +1,6 @@
-import { type Clock, sleep, withDeadline } from '../../../core/clock.ts'
+import { type Clock, sleep } from '../../../core/clock.ts'
 import { messageOf, SmartStackError } from '../../../core/errors.ts'
+import { withDeadline } from '../../../core/time-limit.ts'
 import { type MasterInfo, parseProc } from './observe.ts'
 import { connectTo, socketError } from './socket.ts'
 

@@ -1,5 +1,6 @@
-import { type Clock, sleep, withDeadline } from '../../../core/clock.ts'
+import { type Clock, sleep } from '../../../core/clock.ts'
 import { SmartStackError } from '../../../core/errors.ts'
+import { withDeadline } from '../../../core/time-limit.ts'
 import type { Master } from './master.ts'
 import type { MasterInfo } from './observe.ts'
 import { WorkerSession } from './runtime.ts'

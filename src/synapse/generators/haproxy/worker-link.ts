@@ -1,5 +1,6 @@
-import { type Clock, sleep, withDeadline } from '../../../core/clock.ts'
+import { type Clock, sleep } from '../../../core/clock.ts'
 import { messageOf, SmartStackError } from '../../../core/errors.ts'
+import { withDeadline } from '../../../core/time-limit.ts'
 import { afterCommands } from './after-commands.ts'
 import { type Answer, classifyAnswer } from './answers.ts'
 import { formatCommand } from './commands.ts'
