@@ -14,11 +14,12 @@ import { type Scenario, World, type WorldOptions } from './world.ts'
 const scenarios: readonly Scenario[] = Object.values(scenarioList)
 const resultsDirectory = fileURLToPath(new URL('results/', import.meta.url))
 
-const USAGE = `usage: npm run bench -- [scenario ...] [--quick] [--minutes N] [--profile DIR] [--subject FILE ...]
+const USAGE = `usage: npm run bench -- [scenario ...] [--quick] [--minutes N] [--only VARIANT] [--profile DIR] [--subject FILE ...]
        npm run bench -- --compare RESULT.json RESULT.json ...
 scenarios: ${scenarios.map(({ name }) => name).join(', ')}; default: all
 --quick    short runs, to see that all works; their numbers prove nothing
 --minutes  how long each variant of nerve lasts, instead of one minute
+--only     one variant of nerve: "http", "http, keep_alive", "tcp" or "idle"
 --profile  leaves CPU profiles of our daemons in DIR
 --subject  measures the SmartStack that FILE describes (bench/README.md) instead of ours; "own" is ours. Several are
            measured one after the other and shown side by side
@@ -31,6 +32,7 @@ async function main(args: readonly string[]): Promise<number> {
     options: {
       quick: { type: 'boolean', default: false },
       minutes: { type: 'string' },
+      only: { type: 'string' },
       subject: { type: 'string', multiple: true },
       profile: { type: 'string' },
       compare: { type: 'boolean', default: false },
@@ -61,7 +63,8 @@ async function main(args: readonly string[]): Promise<number> {
   const chosen = scenarios.filter(({ name }) => positionals.length === 0 || positionals.includes(name))
   const subjects = await Promise.all((values.subject ?? ['own']).map((file) => readSubject(file, values.profile)))
   const runs: RunResult[] = []
-  for (const subject of subjects) runs.push(await measure(subject, chosen, { quick: values.quick, minutes }))
+  for (const subject of subjects)
+    runs.push(await measure(subject, chosen, { quick: values.quick, minutes, only: values.only }))
   if (runs.length > 1) console.log(comparisonTable(runs))
   return runs.some(({ results }) => results.some(({ measures }) => measures.some((one) => missed(one).length > 0)))
     ? 1

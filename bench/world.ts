@@ -16,7 +16,7 @@ export interface Scenario {
   run(world: World): Promise<ScenarioResult['measures']>
 }
 
-export type WorldOptions = Pick<World, 'quick' | 'minutes'>
+export type WorldOptions = Pick<World, 'quick' | 'minutes' | 'only'>
 
 /** What every scenario needs: a ZooKeeper, a writer of znodes, real instances, and a way to start the subject. */
 export class World {
@@ -25,6 +25,8 @@ export class World {
   readonly quick: boolean
   /** How long a scenario that can last shall last; undefined: as it likes. */
   readonly minutes: number | undefined
+  /** The variant to which a scenario of several is limited; undefined: all. */
+  readonly only: string | undefined
   readonly zookeeper: ZooKeeperServer
   readonly registry: Registry
   readonly fleet: Fleet
@@ -34,13 +36,14 @@ export class World {
 
   private constructor(
     subject: Subject,
-    { quick, minutes }: WorldOptions,
+    { quick, minutes, only }: WorldOptions,
     log: (text: string) => void,
     parts: Pick<World, 'zookeeper' | 'registry' | 'fleet'>,
   ) {
     this.subject = subject
     this.quick = quick
     this.minutes = minutes
+    this.only = only
     this.#log = log
     this.zookeeper = parts.zookeeper
     this.registry = parts.registry

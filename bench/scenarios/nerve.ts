@@ -49,11 +49,13 @@ export const nerve: Scenario = {
     const checked = await CheckedServices.start(SERVICES)
     try {
       const measures: Measure[] = []
-      for (const variant of variants) {
+      const isChosen = ({ name }: { readonly name: string }) => world.only === undefined || world.only === name
+      for (const variant of variants.filter(isChosen)) {
         world.tell(variant.name)
         const found = await many(world, startNerve, checked, variant)
         measures.push(...found.map((measure) => ({ ...measure, name: `${variant.name}: ${measure.name}` })))
       }
+      if (!isChosen({ name: 'idle' })) return measures
       world.tell('idle')
       return [...measures, ...(await idle(world, startNerve, checked))]
     } finally {
