@@ -310,6 +310,10 @@ describe('manual state of nerve', function () {
     await nerve.restart()
     const { Status } = (await (await fetch(`${nerve.adminUrl}/services/web/status`)).json()) as { Status: string }
     assert.deepEqual([Status, await nodes('web')], ['disabled', []])
+    // A disabled service is ready before its checks have run, and enable of one without a verdict is answered 503.
+    const passed = async () =>
+      assert.ok((await nerve.metric('nerve_check_runs_total', 'result="pass"')) > 0, 'a verdict')
+    await eventually(passed)
     const enabled = await fetch(`${nerve.adminUrl}/services/web/enable`, { method: 'PUT' })
     assert.equal(enabled.status, 200)
     await registered('web')
