@@ -139,25 +139,22 @@ export class Registrar {
   }
 
   async #reconcile(signal: AbortSignal): Promise<ReconcileResult> {
-    const { registration, retryInMs } = this.#isLeaving ? ({ registration: ABSENT } as Wanted) : this.#options.wanted()
+    const reporter = this.#reporter
+    const isLeaving = this.#isLeaving
+    const { registration, retryInMs } = isLeaving ? ({ registration: ABSENT } as Wanted) : this.#options.wanted()
     if (registration === undefined) return retryInMs === undefined ? {} : { requeueAfterMs: retryInMs }
     this.#pending = { kind: registration.kind, isUnderWay: true }
-    const { requeueAfterMs = this.#resyncMs() } = await this.#reporter.reconcile(registration, signal)
+    const { requeueAfterMs = this.#resyncMs() } = await reporter.reconcile(registration, signal)
     this.#pending = undefined
+    if (reporter !== this.#reporter) return {} // an edit came meanwhile: it is retiring itself, until its successor has registered
     this.#onReported(registration)
-    for (const reporter of [...this.#retiring]) {
-      if (!this.#hasTaken(reporter)) await reporter.reconcile(ABSENT, signal)
-      this.#retiring = this.#retiring.filter((other) => other !== reporter)
-      await this.#close(reporter)
+    for (const former of [...this.#retiring]) {
+      if (!hasTaken(reporter, former)) await former.reconcile(ABSENT, signal)
+      this.#retiring = this.#retiring.filter((other) => other !== former)
+      await this.#close(former)
     }
-    if (this.#isLeaving) this.#stop.abort()
+    if (isLeaving) this.#stop.abort()
     return { requeueAfterMs: Math.min(requeueAfterMs, retryInMs ?? requeueAfterMs) }
-  }
-
-  /** Whether what a reporter of an earlier configuration registered is now in the hands of the current one, by another session. */
-  #hasTaken(former: Reporter): boolean {
-    const held = former.holds?.()
-    return held !== undefined && held === this.#reporter.holds?.()
   }
 
   /** A fleet that a restarted registry set in step falls out of step again. */
@@ -212,6 +209,12 @@ export class Registrar {
       this.#options.log.warn('reporter not closed cleanly', { reporter: this.#config.type, reason: messageOf(error) })
     }
   }
+}
+
+/** Whether what a reporter of an earlier configuration registered is now in the hands of its successor, by another session. */
+function hasTaken(successor: Reporter, former: Reporter): boolean {
+  const held = former.holds?.()
+  return held !== undefined && held === successor.holds?.()
 }
 
 const ABSENT: Registration = { kind: 'absent' }

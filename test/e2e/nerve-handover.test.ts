@@ -136,7 +136,8 @@ for (const kind of kinds) {
       { what: 'a SIGHUP without a change', change: () => ({}), writes: 0 },
       { what: 'another interval of a check', change: () => ({ interval: 0.2 }), writes: 0 },
       { what: 'a further check', change: () => ({ furtherCheck: true }), writes: 0 },
-      { what: 'another time between looks at the znode', change: () => ({ refreshInterval: 0.5 }), writes: 0 },
+      // So often that the edits after it come during a look, which once took the znode away.
+      { what: 'another time between looks at the znode', change: () => ({ refreshInterval: 0.005 }), writes: 0 },
       { what: 'another weight', change: () => ({ weight: 7 }), writes: 1 },
       { what: 'another port', change: () => ({ port: two.port }), writes: 1 },
     ]

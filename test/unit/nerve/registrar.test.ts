@@ -18,9 +18,10 @@ describe('Registrar', () => {
   let reports: string[]
   let failing: Set<string>
   let requeueAfterMs: number | undefined
-  let held: string | undefined
-  /** What the reporter waits for before it answers. */
-  let answer: Promise<void> | undefined
+  /** What the reporters hold, by place. */
+  let held: Readonly<Record<string, string>>
+  /** What the reporters wait for before they answer, by place. */
+  let answers: Map<string, Promise<void>>
   let mayHold: boolean | undefined
   /** Whether the reporter takes an edited configuration. */
   let takes: boolean
@@ -33,10 +34,10 @@ describe('Registrar', () => {
       async reconcile({ kind }) {
         if (failing.has(place)) throw new Error(`${place} is away`)
         events.push(`${place} ${kind}`)
-        await answer
+        await answers.get(place)
         return requeueAfterMs === undefined ? {} : { requeueAfterMs }
       },
-      holds: () => held,
+      holds: () => held[place],
       reconfigure: (options) => takes && events.push(`${place} takes ${JSON.stringify(options)}`) > 0,
       ...(mayHold === undefined ? {} : { mayHold: () => mayHold === true }),
       state: () => ({ path: place }),
@@ -54,8 +55,8 @@ describe('Registrar', () => {
     reports = []
     failing = new Set()
     requeueAfterMs = undefined
-    held = undefined
-    answer = undefined
+    held = {}
+    answers = new Map()
     mayHold = undefined
     takes = false
   })
@@ -68,6 +69,15 @@ describe('Registrar', () => {
       onReported: ({ kind }: Registration, changed) => reports.push(`${kind}${changed ? ' changed' : ''}`),
       onFailed: () => reports.push('failed'),
     })
+  /** Has the reporter of a place wait before it answers, until what it returns is called. */
+  const waiting = (place = 'a') => {
+    let answerNow = () => {}
+    const answer = new Promise<void>((resolve) => {
+      answerNow = resolve
+    })
+    answers.set(place, answer)
+    return answerNow
+  }
   const end = async (...registrars: Registrar[]) => {
     for (const registrar of registrars) registrar.stop()
     await clock.advance(5_000)
@@ -170,7 +180,7 @@ describe('Registrar', () => {
 
   it('replace() does not remove what the new one keeps by another connection: it is the same thing', async () => {
     const registrar = create()
-    held = '/web/i-1_ 0x7'
+    held = { a: '/web/i-1_ 0x7', b: '/web/i-1_ 0x7' }
     await clock.advance(30)
     registrar.replace(config('b'))
     await clock.advance(100)
@@ -178,20 +188,69 @@ describe('Registrar', () => {
     await end(registrar)
   })
 
+  it('replace() during a pass of the old place keeps that until the new one has the registration', async () => {
+    const registrar = create()
+    await clock.advance(30)
+    const answerNow = waiting()
+    registrar.trigger()
+    await settle()
+    failing.add('b')
+    registrar.replace(config('b'))
+    answerNow()
+    await clock.advance(3_000)
+    assert.deepEqual(events, ['a present', 'a present'])
+    assert.deepEqual([registrar.applied, registrar.isWell], [undefined, false])
+    failing.clear()
+    await clock.advance(2_000)
+    assert.deepEqual(events.slice(2), ['b present', 'a absent', 'a closed'])
+    await end(registrar)
+  })
+
+  it('replace() while former places are removed leaves what the last one took over', async () => {
+    const registrar = create()
+    await clock.advance(30)
+    failing.add('b')
+    registrar.replace(config('b'))
+    await clock.advance(30)
+    held = { a: '/web/i-1_ 0x7', c: '/web/i-1_ 0x9', b: '/web/i-1_ 0x9' }
+    const answerNow = waiting()
+    registrar.replace(config('c'))
+    await clock.advance(2_000)
+    assert.deepEqual(events.slice(1), ['c present', 'a absent'])
+    failing.add('d')
+    registrar.replace(config('d'))
+    answerNow()
+    await clock.advance(30)
+    assert.deepEqual(events.slice(3), ['a closed', 'b closed'])
+    failing.clear()
+    await end(registrar)
+  })
+
+  it('leave() during a pass removes the registration however long it takes', async () => {
+    const registrar = create()
+    await clock.advance(30)
+    const answerNow = waiting()
+    registrar.trigger()
+    await settle()
+    registrar.leave()
+    failing.add('a')
+    answerNow()
+    await clock.advance(60_000)
+    assert.deepEqual(events, ['a present', 'a present'])
+    failing.clear()
+    await clock.advance(2_000)
+    await registrar.done
+    assert.deepEqual(events.slice(2, 3), ['a absent'])
+  })
+
   it('mayBeSeen from when the registration is on its way until it is removed', async () => {
-    let answerNow = () => {}
-    const waiting = () => {
-      answer = new Promise((resolve) => {
-        answerNow = resolve
-      })
-    }
-    waiting()
+    let answerNow = waiting()
     const registrar = create()
     await settle()
     assert.deepEqual([registrar.applied, registrar.mayBeSeen], [undefined, true])
     answerNow()
     await clock.advance(30)
-    waiting()
+    answerNow = waiting()
     wanted = { registration: absent }
     registrar.trigger()
     await settle()
