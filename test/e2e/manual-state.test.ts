@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { Child } from '../harness/child.ts'
 import { type Daemon, startNerve } from '../harness/daemon.ts'
 import { consistently, eventually } from '../harness/eventually.ts'
+import { makeHangingFile } from '../harness/hanging-file.ts'
 import { type Instance, startInstance } from '../harness/main-job.ts'
 import { freePort } from '../harness/ports.ts'
 import { startZooKeeper, type ZooKeeperServer } from '../harness/zookeeper-server.ts'
@@ -228,7 +228,7 @@ describe('manual state of nerve', function () {
   describe('on a disk that hangs at the start', () => {
     const startHanging = async () => {
       await mkdir(join(directory, 'state'))
-      execFileSync('mkfifo', [manualFile()]) // whoever reads it waits for a writer
+      makeHangingFile(manualFile())
       await start()
       await registered('web')
     }

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { decodeSpoolFile, HacheckSpool } from '../../../src/nerve/hacheck-spool.ts'
 import { eventually } from '../../harness/eventually.ts'
 import { FakeClock } from '../../harness/fake-clock.ts'
+import { filesWaitedFor, makeHangingFile, releaseHangingFile } from '../../harness/hanging-file.ts'
 import { recordingLog } from '../../harness/recording-log.ts'
 
 const disabled = { target: 'web', says: { kind: 'disabled' }, by: 'hacheck' }
@@ -145,21 +145,62 @@ describe('HacheckSpool', () => {
     assert.deepEqual([told.length, clock.pending], [2, 0])
   })
 
-  it('is waited for 5 s when its disk hangs, read once, and followed when it answers', async () => {
-    const file = join(directory, 'web')
-    execFileSync('mkfifo', [file])
-    for (let look = 0; look < 3; look++) {
-      const looked = spool.look()
-      await clock.advance(5_000)
+  describe('on a disk that hangs', () => {
+    let hanging: string[]
+    beforeEach(() => {
+      hanging = []
+    })
+    afterEach(() => hanging.forEach(releaseHangingFile))
+
+    const hang = (...names: string[]) => {
+      const file = join(directory, ...names)
+      makeHangingFile(file)
+      hanging.push(file)
+      return file
+    }
+    const lookInVain = async () => {
+      let done = false
+      const looked = spool.look().then(() => {
+        done = true
+      })
+      await clock.advance(4_999)
+      assert.equal(done, false)
+      await clock.advance(1)
       await looked
     }
-    const warnings = log.lines.filter(({ message }) => message.startsWith('cannot read hacheck_spool'))
-    assert.equal(warnings.length, 1)
-    assert.deepEqual(told, [])
-    const looking = spool.look()
-    await writeFile(file, '{"reason": "x"}') // one reader takes it: a second would wait for ever
-    await looking
-    assert.deepEqual(told, [['web']])
-    assert.equal(clock.pending, 0)
+    /** Other files of this process, as its module loader's, come and go. */
+    const onlyWaitsFor = (files: number) => eventually(() => assert.equal(filesWaitedFor(), files))
+    const warnings = () => log.lines.filter(({ message }) => message.startsWith('cannot read hacheck_spool')).length
+
+    it('is waited for 5 s, read once, and followed when it answers', async () => {
+      const file = hang('web')
+      for (let look = 0; look < 3; look++) await lookInVain()
+      assert.deepEqual([warnings(), told], [1, []])
+      await onlyWaitsFor(1)
+      const looking = spool.look()
+      await writeFile(file, '{"reason": "x"}')
+      await looking
+      assert.deepEqual(told, [['web']])
+      assert.equal(clock.pending, 0)
+    })
+
+    it('holds up no other directory, and what it says too late says nothing', async () => {
+      const file = hang('web')
+      await lookInVain()
+      await mkdir(join(directory, 'other'))
+      path = join(directory, 'other')
+      const other = hang('other', 'db')
+      await lookInVain()
+      assert.equal(warnings(), 2)
+      await onlyWaitsFor(2)
+      await writeFile(file, '{"reason": "x"}')
+      await onlyWaitsFor(1)
+      await lookInVain()
+      await onlyWaitsFor(1) // the other directory is still read only once
+      const looking = spool.look()
+      await writeFile(other, '{"reason": "x"}')
+      await looking
+      assert.deepEqual(told, [['db']])
+    })
   })
 })

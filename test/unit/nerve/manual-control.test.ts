@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { createMetrics, type Metrics } from '../../../src/core/metrics.ts'
 import { type ControlledService, ManualControl } from '../../../src/nerve/manual-control.ts'
 import { manualStateOf, manualWeightOf } from '../../../src/nerve/manual-state.ts'
 import { eventually } from '../../harness/eventually.ts'
 import { FakeClock, settle } from '../../harness/fake-clock.ts'
+import { makeHangingFile, releaseHangingFile } from '../../harness/hanging-file.ts'
 import { recordingLog } from '../../harness/recording-log.ts'
 
 describe('ManualControl', () => {
@@ -328,12 +328,10 @@ describe('ManualControl', () => {
   })
 
   describe('on a disk that hangs', () => {
-    /** Whoever reads it waits until somebody writes. */
-    const hang = () => execFileSync('mkfifo', [join(directory, 'manual.json')])
+    const path = () => join(directory, 'manual.json')
     const entry = (target: string) =>
       JSON.stringify({ target, says: 'disabled', reason: 'disk', since: '2030-01-01T00:00:00.000Z' })
-    const answer = (...targets: string[]) =>
-      writeFile(join(directory, 'manual.json'), `{"format": 1, "entries": [${targets.map(entry)}]}`)
+    const answer = (...targets: string[]) => writeFile(path(), `{"format": 1, "entries": [${targets.map(entry)}]}`)
     const late = async (...targets: string[]) => {
       await answer(...targets)
       await eventually(() => assert.equal(said('still said by hand').length, targets.length))
@@ -342,13 +340,14 @@ describe('ManualControl', () => {
     beforeEach(async () => {
       await end()
       log.lines.length = 0
-      hang()
+      makeHangingFile(path())
       const started = start()
       await clock.advance(4_999)
       assert.deepEqual(said('manual state cannot be read'), [])
       await clock.advance(1)
       await started
     })
+    afterEach(() => releaseHangingFile(path()))
 
     it('goes on after 5 s, and says loudly that what was disabled is registered', async () => {
       assert.match(
@@ -388,13 +387,18 @@ describe('ManualControl', () => {
           ['disabled', 3],
         ],
       )
-      await eventually(() => assert.equal(control.status.kept, true)) // until then whoever reads it waits
-      await eventually(async () => {
-        const { entries } = JSON.parse(await readFile(join(directory, 'manual.json'), 'utf8')) as {
-          entries: { target: string; says: string }[]
-        }
-        assert.deepEqual(entries.map(({ target, says }) => `${target} ${says}`).sort(), ['db disabled', 'db weight'])
-      })
+      await eventually(async () => assert.ok((await stat(path())).isFile(), 'until then whoever reads it waits'))
+      const { entries } = JSON.parse(await readFile(path(), 'utf8')) as { entries: { target: string; says: string }[] }
+      assert.deepEqual(entries.map(({ target, says }) => `${target} ${says}`).sort(), ['db disabled', 'db weight'])
+      assert.equal(control.status.kept, true)
+    })
+
+    it("keeps what hacheck's spool said meanwhile", async () => {
+      const since = clock.wallTime()
+      control.followSpool([{ target: 'db', says: { kind: 'disabled' }, reason: '', by: 'hacheck', since }])
+      await late('web')
+      assert.deepEqual([stateOf('web')[0], stateOf('db')[0]], ['disabled', 'disabled'])
+      await eventually(async () => assert.ok((await stat(path())).isFile()))
     })
 
     it('ends all the same', async () => {
@@ -404,14 +408,32 @@ describe('ManualControl', () => {
     })
   })
 
-  it('a command is answered within 5 s when the disk hangs, and says that it is not kept', async () => {
-    await mkdir(join(directory, 'elsewhere'))
-    execFileSync('mkfifo', [join(directory, 'elsewhere', 'manual.json.tmp')])
-    const moved = control.keepIn(join(directory, 'elsewhere'))
-    await clock.advance(5_000)
-    await moved
-    assert.match(String(control.status.problem), /cannot write .* took longer than 5000 ms/)
-    await readFile(join(directory, 'elsewhere', 'manual.json.tmp')) // lets the writer go on
-    await eventually(() => assert.match(String(control.status.problem), /cannot write/))
+  describe('on a disk that hangs when it is written', () => {
+    const written = () => join(directory, 'elsewhere', 'manual.json.tmp')
+    beforeEach(async () => {
+      await mkdir(dirname(written()))
+      makeHangingFile(written())
+    })
+    afterEach(() => releaseHangingFile(written()))
+
+    it('answers a command within 5 s, and says that it is not kept', async () => {
+      const moved = control.keepIn(dirname(written()))
+      await clock.advance(4_999)
+      assert.equal(control.status.problem, null)
+      await clock.advance(1)
+      await moved
+      assert.match(String(control.status.problem), /cannot write .* took longer than 5000 ms/)
+      await readFile(written()) // lets the writer go on
+      await eventually(() => assert.match(String(control.status.problem), /cannot write .*EINVAL/))
+    })
+
+    it('ends within 5 s, and says that it is not kept', async () => {
+      void control.keepIn(dirname(written()))
+      await clock.advance(1_000)
+      const ended = end()
+      await clock.advance(5_000)
+      await ended
+      assert.match(String(control.status.problem), /cannot write .* took longer than 5000 ms/)
+    })
   })
 })
