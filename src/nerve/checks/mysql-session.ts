@@ -6,7 +6,7 @@ import type { CheckContext } from './check.ts'
 import { codeOf, explain, oneLine } from './failure.ts'
 import { preparePassword } from './secret.ts'
 import { createConnector, tlsReason } from './socket.ts'
-import type { LoginSettings, Progress, Row, SqlServer, SqlSession } from './sql-session.ts'
+import type { LoginSettings, Row, SessionProgress, SqlServer, SqlSession } from './sql-session.ts'
 import { prepareTls, type TlsMaterial, type TlsSettings } from './tls-options.ts'
 
 /** A connection after its login. */
@@ -19,7 +19,7 @@ interface Session {
 export async function prepareMysql(
   context: CheckContext,
   settings: LoginSettings,
-  progress: Progress,
+  progress: SessionProgress,
 ): Promise<SqlServer> {
   const { createConnection } = await import('mysql2')
   const { target, timeoutMs } = context
@@ -62,7 +62,7 @@ export async function prepareMysql(
   }
 }
 
-function createSession(session: Session, where: string, progress: Progress): SqlSession {
+function createSession(session: Session, where: string, progress: SessionProgress): SqlSession {
   const { socket } = session
   return {
     ask(sql) {

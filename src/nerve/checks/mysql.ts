@@ -12,7 +12,7 @@ import {
 } from './mysql-conditions.ts'
 import { prepareMysql } from './mysql-session.ts'
 import { passwordOptions, refinePassword } from './secret.ts'
-import { createSessions, type Progress, type SqlSession } from './sql-session.ts'
+import { createSessions, type SessionProgress, type SqlSession } from './sql-session.ts'
 import { refineTls, tlsOptions } from './tls-options.ts'
 
 const options = z
@@ -44,7 +44,7 @@ export const mysql = defineCheck({
   description: 'Passes when MySQL or MariaDB lets the check log in and answers a query.',
   options,
   async prepare(context, settings) {
-    const progress: Progress = { waitingFor: () => 'connection' }
+    const progress: SessionProgress = { waitingFor: () => 'connection' }
     const sessions = createSessions(await prepareMysql(context, settings, progress), settings.keep_alive)
     const conditions = createConditions(settings)
     return {

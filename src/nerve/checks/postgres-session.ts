@@ -6,7 +6,7 @@ import type { CheckContext } from './check.ts'
 import { codeOf, explain, oneLine } from './failure.ts'
 import { preparePassword } from './secret.ts'
 import { prepareSocket } from './socket.ts'
-import type { LoginSettings, Progress, SqlServer, SqlSession } from './sql-session.ts'
+import type { LoginSettings, SessionProgress, SqlServer, SqlSession } from './sql-session.ts'
 
 /** Asks for TLS: the length of the message and the number that stands for the question (SSLRequest of the protocol). */
 const TLS_REQUEST = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f])
@@ -21,7 +21,7 @@ const SQLSTATE = /^[0-9A-Z]{5}$/
 export async function preparePostgres(
   context: CheckContext,
   settings: LoginSettings,
-  progress: Progress,
+  progress: SessionProgress,
 ): Promise<SqlServer> {
   const { timeoutMs } = context
   const onPhase = (waitingFor: string) => {
@@ -118,7 +118,7 @@ function connected(socket: Socket): Socket {
 interface SessionContext {
   readonly where: string
   readonly timeoutMs: number
-  readonly progress: Progress
+  readonly progress: SessionProgress
 }
 
 function createSession(client: Client, socket: Socket, { where, timeoutMs, progress }: SessionContext): SqlSession {

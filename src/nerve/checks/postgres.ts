@@ -4,7 +4,7 @@ import { defineCheck } from './check.ts'
 import { connectionOptions } from './kept.ts'
 import { preparePostgres } from './postgres-session.ts'
 import { passwordOptions, refinePassword } from './secret.ts'
-import { createSessions, type Progress, type SqlSession } from './sql-session.ts'
+import { createSessions, type SessionProgress, type SqlSession } from './sql-session.ts'
 import { refineTls, tlsOptions } from './tls-options.ts'
 
 /** Asks which side of replication the server is on. */
@@ -35,7 +35,7 @@ export const postgres = defineCheck({
   description: 'Passes when PostgreSQL lets the check log in and answers a query.',
   options,
   async prepare(context, settings) {
-    const progress: Progress = { waitingFor: () => 'connection' }
+    const progress: SessionProgress = { waitingFor: () => 'connection' }
     const sessions = createSessions(await preparePostgres(context, settings, progress), settings.keep_alive)
     return {
       waitingFor: () => progress.waitingFor(),

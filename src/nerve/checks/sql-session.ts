@@ -5,8 +5,8 @@ import type { TlsOptions } from './tls-options.ts'
 /** A row as the libraries give it: by column name. */
 export type Row = Readonly<Record<string, unknown>>
 
-/** What the run that is under way waits for. */
-export interface Progress {
+/** What the run that is under way waits for: asked when it has waited too long, since how far a login has come shows on its socket. */
+export interface SessionProgress {
   waitingFor: () => string
 }
 

@@ -6,7 +6,7 @@ import { readDatasource, refineDatasource, targetOf, tlsOptionsOf } from './data
 import { prepareMysql } from './mysql-session.ts'
 import { preparePostgres } from './postgres-session.ts'
 import { passwordOptions, refinePassword } from './secret.ts'
-import { createSessions, type LoginSettings, type Progress } from './sql-session.ts'
+import { createSessions, type LoginSettings, type SessionProgress } from './sql-session.ts'
 
 const drivers = {
   mysql: { parse: parseMysqlDatasource, prepare: prepareMysql },
@@ -41,7 +41,7 @@ export const sql = defineCheck({
   description: 'Passes when a database lets the check log in and answers a query.',
   options,
   async prepare(context, settings) {
-    const progress: Progress = { waitingFor: () => 'connection' }
+    const progress: SessionProgress = { waitingFor: () => 'connection' }
     const { target, login } = loginOf(context, settings)
     const server = await drivers[settings.driver].prepare({ ...context, target }, login, progress)
     const sessions = createSessions(server, false)
