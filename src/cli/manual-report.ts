@@ -118,8 +118,11 @@ function untilOf({ expires_at: expiresAt }: ManualEntryAnswer, now: number | und
 /** Nobody reads milliseconds. */
 const secondsOf = (time: string) => time.replace(/\.\d+Z$/, 'Z')
 
-/** A span of time as people say it: `45s`, `29m`, `3h 10m`, `2d 4h`. */
+/** A span of time as people say it: `300ms`, `1.5s`, `45s`, `29m`, `3h 10m`, `2d 4h`. */
 export function spanOf(ms: number): string {
+  const tenths = Math.round(ms / 100)
+  if (ms >= 1 && ms < 999.5) return `${Math.round(ms)}ms`
+  if (tenths > 0 && tenths < 100) return `${tenths / 10}s`
   const seconds = Math.max(0, Math.round(ms / 1000))
   if (seconds < 100) return `${seconds}s`
   const minutes = Math.round(seconds / 60)

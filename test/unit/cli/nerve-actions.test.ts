@@ -185,7 +185,7 @@ describe('smartstack nerve ACTION', () => {
   it('--wait gives up after --timeout and says what is missing', async () => {
     answers = [[202, target([leaving])]]
     const { status, out, err } = await run('disable web --wait --timeout 300ms')
-    assert.deepEqual([status, err], [1, 'smartstack: not done in 0s: web is still registered\n'])
+    assert.deepEqual([status, err], [1, 'smartstack: not done in 300ms: web is still registered\n'])
     assert.doesNotMatch(out, /Done/)
     assert.ok(asked.length > 1 && asked.length < 5, `it has asked now and then: ${asked.length} times`)
   })

@@ -286,6 +286,18 @@ describe('createOwnNode()', () => {
       assert.equal(node.mayExist, false, 'removed')
     })
 
+    it('says that a persistent znode may exist in the next session too', async () => {
+      const node = create()
+      zookeeper.put('/services/web')
+      session.fail('create', 'CONNECTION_LOSS', true)
+      await assert.rejects(node.reconcile(spec({ mode: 'persistent' }), signal))
+      session.expire()
+      session.renew()
+      assert.equal(node.mayExist, true)
+      await node.reconcile(undefined, signal)
+      assert.equal(node.mayExist, false)
+    })
+
     it('looks for nothing when the create was not sent', async () => {
       const node = create()
       zookeeper.put('/services/web')

@@ -57,6 +57,16 @@ describe('zookeeper reporter', () => {
     assert.equal(disturbed.length, 3)
   })
 
+  it('mayHold() tells of a registration from when it is sent until it is removed', async () => {
+    ensemble.put('/web')
+    assert.equal(reporter.mayHold?.(), false)
+    session.fail('create', 'CONNECTION_LOSS', true)
+    await assert.rejects(reporter.reconcile(present(), never))
+    assert.equal(reporter.mayHold?.(), true)
+    await reporter.reconcile(absent, never)
+    assert.equal(reporter.mayHold?.(), false)
+  })
+
   it('registers at once when the session was lost', async () => {
     await reporter.reconcile(present(), never)
     session.expire()
