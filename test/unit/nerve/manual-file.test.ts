@@ -56,6 +56,12 @@ describe('ManualFile', () => {
     assert.deepEqual(await file.load(NOW), { entries: [] })
   })
 
+  it('a failed write leaves nothing behind', async () => {
+    await mkdir(file.path)
+    await assert.rejects(file.save(entries))
+    assert.deepEqual(await readdir(directory), ['manual.json'])
+  })
+
   it('a damaged file is put aside whole, and named with the remedy', async () => {
     await writeFile(file.path, '{"format": 1, "entr')
     const { entries: left, problem = '' } = await file.load(NOW)
@@ -129,6 +135,26 @@ describe('decodeManual()', () => {
       const { entries: left, damage } = decodeManual(text.slice(0, cut))
       assert.deepEqual([left, damage.length], [[], 1], `cut at ${cut}`)
     }
+  })
+
+  const since = '2030-01-01T00:00:00.000Z'
+  for (const [name, entry] of [
+    ['a weight below 1', { target: 'web', says: 'weight', weight: 0, since }],
+    ['a weight above 255', { target: 'web', says: 'weight', weight: 256, since }],
+    ['no weight', { target: 'web', says: 'weight', since }],
+    ['no target', { target: '', says: 'disabled', since }],
+    ['no time', { target: 'web', says: 'disabled' }],
+    ['a key of another release', { target: 'web', says: 'disabled', since, scope: 'host' }],
+  ] as const) {
+    it(`an entry with ${name} is damaged`, () => {
+      const { entries: left, damage } = decodeManual(JSON.stringify({ format: 1, entries: [entry] }))
+      assert.deepEqual([left, damage.length], [[], 1])
+    })
+  }
+
+  it('an entry needs no reason', () => {
+    const text = JSON.stringify({ format: 1, entries: [{ target: 'web', says: 'disabled', since }] })
+    assert.equal(decodeManual(text).entries[0]?.reason, '')
   })
 
   for (const [text, said] of [
