@@ -7,7 +7,7 @@ import { type ControlledService, ManualControl } from '../../../src/nerve/manual
 import { manualStateOf, manualWeightOf } from '../../../src/nerve/manual-state.ts'
 import { eventually } from '../../harness/eventually.ts'
 import { FakeClock, settle } from '../../harness/fake-clock.ts'
-import { makeHangingFile, releaseHangingFile } from '../../harness/hanging-file.ts'
+import { filesWaitedFor, makeHangingFile, releaseHangingFile } from '../../harness/hanging-file.ts'
 import { recordingLog } from '../../harness/recording-log.ts'
 
 describe('ManualControl', () => {
@@ -327,6 +327,12 @@ describe('ManualControl', () => {
     assert.deepEqual([stateOf('web')[0], await problem()], ['disabled', 0])
   })
 
+  /** And waits until all that was held up is done, or it would go on in a directory that is being removed. */
+  const release = async (file: string) => {
+    releaseHangingFile(file)
+    await eventually(() => assert.equal(filesWaitedFor(), 0))
+  }
+
   describe('on a disk that hangs', () => {
     const path = () => join(directory, 'manual.json')
     const entry = (target: string) =>
@@ -347,7 +353,7 @@ describe('ManualControl', () => {
       await clock.advance(1)
       await started
     })
-    afterEach(() => releaseHangingFile(path()))
+    afterEach(() => release(path()))
 
     it('goes on after 5 s, and says loudly that what was disabled is registered', async () => {
       assert.match(
@@ -414,7 +420,7 @@ describe('ManualControl', () => {
       await mkdir(dirname(written()))
       makeHangingFile(written())
     })
-    afterEach(() => releaseHangingFile(written()))
+    afterEach(() => release(written()))
 
     it('answers a command within 5 s, and says that it is not kept', async () => {
       const moved = control.keepIn(dirname(written()))
