@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../../../src/core/clock.ts'
-import { type DrainOptions, drainClients } from '../../../src/nerve/drain.ts'
+import { type DrainOptions, drainBounds, drainClients } from '../../../src/nerve/drain.ts'
 import type { HookKind } from '../../../src/nerve/hooks.ts'
 import { FakeClock } from '../../harness/fake-clock.ts'
 import { recordingLog } from '../../harness/recording-log.ts'
@@ -13,7 +13,9 @@ const never = new AbortController().signal
 describe('drainClients()', () => {
   let directory: string
   let failed: HookKind[]
+  let log: ReturnType<typeof recordingLog>
   beforeEach(async () => {
+    log = recordingLog()
     directory = await mkdtemp(join(tmpdir(), 'drain-'))
     failed = []
   })
@@ -23,7 +25,7 @@ describe('drainClients()', () => {
   const drain = async (options: Partial<DrainOptions>, signal = never) => {
     const clock = systemClock
     const started = clock.now()
-    const context = { clock, log: recordingLog(), onHookFailed: (kind: HookKind) => failed.push(kind) }
+    const context = { clock, log, onHookFailed: (kind: HookKind) => failed.push(kind) }
     await drainClients({ drain: undefined, hooks: undefined, shutdown: false, started, ...options }, context, signal)
     return clock.now() - started
   }
@@ -34,7 +36,10 @@ describe('drainClients()', () => {
   const calls = () => readFile(join(directory, 'calls'), 'utf8').then((text) => text.trim().split('\n'))
 
   it('is over at once when nothing is asked for', async () => {
-    assert.ok((await drain({})) < 100)
+    const clock = new FakeClock()
+    const options = { drain: undefined, hooks: undefined, shutdown: false, started: 0 }
+    await drainClients(options, { clock, log, onHookFailed: () => {} }, never)
+    assert.equal(clock.pending, 0)
   })
 
   it('lasts at least minMs from when the service was taken down', async () => {
@@ -61,9 +66,10 @@ describe('drainClients()', () => {
   })
 
   it('asks the drained command until it agrees', async () => {
-    const drained = { ...append('gone', `[ $(wc -l < ${directory}/calls) -ge 3 ]`), intervalMs: 10 }
-    await drain({ hooks: { drained }, drain: { minMs: 0, maxMs: 30_000 } })
+    const drained = { ...append('gone', `[ $(wc -l < ${directory}/calls) -ge 3 ]`), intervalMs: 100 }
+    const took = await drain({ hooks: { drained }, drain: { minMs: 0, maxMs: 30_000 } })
     assert.deepEqual(await calls(), ['gone', 'gone', 'gone'])
+    assert.ok(took >= 200, `took ${took}`)
     assert.deepEqual(failed, ['disable-grace', 'disable-grace'])
   })
 
@@ -71,6 +77,22 @@ describe('drainClients()', () => {
     const drained = { command: ['false'], timeoutMs: 1_000, intervalMs: 10 }
     const took = await drain({ hooks: { drained }, drain: { minMs: 20_000, maxMs: 300 } })
     assert.ok(took >= 300 && took < 10_000, `took ${took}`)
+    assert.equal(log.lines.filter(({ message }) => message === 'clients have not gone in time').length, 1)
+  })
+
+  it('lasts the least time, also when the drained command agrees before', async () => {
+    const took = await drain({
+      hooks: { drained: { ...append('gone'), intervalMs: 10 } },
+      drain: { minMs: 300, maxMs: 9_000 },
+    })
+    assert.ok(took >= 300, `took ${took}`)
+    assert.deepEqual([await calls(), log.lines], [['gone'], []])
+  })
+
+  it('does not wait longer than maxMs for the next time that the drained command is asked', async () => {
+    const drained = { command: ['false'], timeoutMs: 1_000, intervalMs: 60_000 }
+    await drain({ hooks: { drained }, drain: { minMs: 0, maxMs: 300 } })
+    assert.deepEqual(failed, ['disable-grace'])
   })
 
   it('does not wait for a command that hangs longer than maxMs', async () => {
@@ -91,4 +113,28 @@ describe('drainClients()', () => {
     stop.abort()
     assert.ok((await draining) < 5_000)
   })
+})
+
+describe('drainBounds()', () => {
+  const drained = { command: ['true'], timeoutMs: 1, intervalMs: 1 }
+  for (const { name, config, expected } of [
+    { name: 'nothing is configured', config: {}, expected: [0, 0] },
+    { name: 'a least time', config: { drain: { minMs: 3, maxMs: 9 } }, expected: [3, 3] },
+    { name: 'a drained command', config: { drain: { minMs: 3, maxMs: 9 }, hooks: { drained } }, expected: [3, 9] },
+    {
+      name: 'a drained command that is given up before the least time is over',
+      config: { drain: { minMs: 9, maxMs: 3 }, hooks: { drained } },
+      expected: [3, 9],
+    },
+    {
+      name: 'a drained command without a limit',
+      config: { hooks: { drained } },
+      expected: [0, Number.POSITIVE_INFINITY],
+    },
+  ]) {
+    it(name, () => {
+      const { leastMs, mostMs } = drainBounds({ drain: undefined, hooks: undefined, ...config })
+      assert.deepEqual([leastMs, mostMs], expected)
+    })
+  }
 })

@@ -4,6 +4,7 @@ import { type ManualApiService, manualRoutes } from '../../../src/nerve/manual-a
 import type { ManualCommand } from '../../../src/nerve/manual-control.ts'
 import type { ManualEntry } from '../../../src/nerve/manual-state.ts'
 import type { ServiceState } from '../../../src/nerve/service-runner.ts'
+import { settle } from '../../harness/fake-clock.ts'
 
 const NOW = Date.UTC(2030, 0, 1)
 
@@ -23,18 +24,22 @@ describe('manualRoutes()', () => {
   let entries: ManualEntry[]
   let services: ManualApiService[]
   let file: string | null
+  /** Resolves when what is said is kept. */
+  let kept: Promise<void>
   beforeEach(() => {
     said = []
     commands = []
     entries = []
     services = [service('web'), service('db')]
     file = '/state/manual.json'
+    kept = Promise.resolve()
   })
 
   const ask = async (method: string, url: string, sent: unknown = '') => {
     const control = {
       say: async (command: ManualCommand) => {
         commands.push(command)
+        await kept
       },
       forget: async (target: string, aspect?: string, by?: string) => {
         said.push(`forget ${target} ${aspect} ${by}`)
@@ -90,6 +95,17 @@ describe('manualRoutes()', () => {
       error: 'weight: expected a weight from 1 to 255, or default for what the configuration says',
     },
     { sent: { state: 'disabled', reason: 'a\nb' }, error: 'reason: expected one line of text' },
+    { sent: { state: 'disabled', reason: '\u001b[2J' }, error: 'reason: expected one line of text' },
+    { sent: { weight: 255 }, expected: { says: { kind: 'weight', weight: 255 } } },
+    {
+      sent: { weight: 256 },
+      error: 'weight: expected a weight from 1 to 255, or default for what the configuration says',
+    },
+    {
+      url: '?state=disabled&reason=url',
+      sent: { state: 'forced' },
+      expected: { says: { kind: 'forced' }, reason: 'url' },
+    },
     { sent: { state: 'disabled', expires_in: 0 }, error: 'expires_in: expected a duration longer than 0' },
     { sent: { state: 'disabled', expires_at: 'soon' }, error: 'expires_at: expected a time like 2030-01-31T18:00:00Z' },
     {
@@ -125,6 +141,56 @@ describe('manualRoutes()', () => {
     commands = []
     await ask('PUT', '/manual/web?weight=default&by=bob')
     assert.deepEqual([commands, said], [[], ['forget web weight bob']])
+  })
+
+  it('a reason may have 500 characters', async () => {
+    assert.equal((await ask('PUT', '/manual/web', { state: 'disabled', reason: 'x'.repeat(500) })).status, 200)
+    assert.equal((await ask('PUT', '/manual/web', { state: 'disabled', reason: 'x'.repeat(501) })).status, 400)
+  })
+
+  it('an expiry beside enabled is that of the weight', async () => {
+    await ask('PUT', '/manual/web', { state: 'enabled', weight: 3, expires_in: 60 })
+    assert.deepEqual(
+      commands.map(({ says, expiresAt }) => [says.kind, expiresAt]),
+      [
+        ['enabled', undefined],
+        ['weight', NOW + 60_000],
+      ],
+    )
+  })
+
+  it('PUT is answered when what is said is kept', async () => {
+    let keep = () => {}
+    kept = new Promise((resolve) => {
+      keep = resolve
+    })
+    let answered = false
+    const asking = ask('PUT', '/manual/web', { state: 'disabled' }).then(() => {
+      answered = true
+    })
+    await settle()
+    assert.deepEqual([commands.length, answered], [1, false])
+    keep()
+    await asking
+  })
+
+  it('GET of a target tells what is said of it and of all that it belongs to, and of no other', async () => {
+    entries = ['all', 'web', 'web:80', 'db'].map((target) => ({
+      target,
+      says: { kind: 'forced' },
+      reason: '',
+      since: NOW,
+    }))
+    const targets = async (target: string) =>
+      ((await ask('GET', `/manual/${target}`)).answer['entries'] as { target: string }[]).map((entry) => entry.target)
+    assert.deepEqual(await targets('web'), ['all', 'web', 'web:80'])
+    assert.deepEqual(await targets('all'), ['all', 'web', 'web:80', 'db'])
+  })
+
+  it('what is asked of all is done when it is so of each, whatever is said of some', async () => {
+    entries = [{ target: 'web', says: { kind: 'disabled' }, reason: '', since: NOW }]
+    services = [service('web', { manual: 'disabled' }, 'down'), service('db', { isSettled: false })]
+    assert.equal((await ask('PUT', '/manual/all', { state: 'enabled' })).status, 202)
   })
 
   it('DELETE takes everything back', async () => {

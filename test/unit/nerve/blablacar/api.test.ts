@@ -32,6 +32,7 @@ class FakeService implements ApiService {
         state.currentWeight = 0
       },
       setWeight: async (weight: number) => {
+        await Promise.resolve() // until it is kept
         this.asked.push(`weight ${weight}`)
         state.maxWeight = weight
       },
@@ -120,6 +121,31 @@ describe('apiRoutes()', () => {
     assert.deepEqual(body, status({ Status: 'disabled', CurrentWeight: 0, Available: false }))
     assert.deepEqual(web.asked, ['disable false'])
   })
+
+  it('PUT that names one service is a change, by the token or from here only', async () => {
+    for (const action of ['enable', 'disable', 'weight/9'])
+      assert.equal((await ask('PUT', `/services/web/${action}`)).changes, true, action)
+  })
+
+  it('PUT weight tells of the weight that is kept', async () => {
+    assert.deepEqual((await ask('PUT', '/services/web/weight/9')).body, status({ MaxWeight: 9 }))
+    assert.deepEqual((await ask('PUT', '/weight/8')).body, [status({ MaxWeight: 8 })])
+  })
+
+  for (const [word, force] of [
+    ['1', true],
+    ['true', true],
+    ['Yes', true],
+    ['0', false],
+    ['no', false],
+    ['', false],
+  ] as const) {
+    it(`PUT /enable?force=${word} ${force ? 'forces' : 'enables'} all`, async () => {
+      all = [web, sick]
+      assert.equal((await ask('PUT', `/enable?force=${word}`)).status, force ? 200 : 503)
+      assert.deepEqual([web.asked, sick.asked], [[`enable ${force}`], [`enable ${force}`]])
+    })
+  }
 
   for (const [weight, code] of [
     ['1', 200],
