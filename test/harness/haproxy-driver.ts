@@ -1,5 +1,5 @@
 import { createBackoff } from '../../src/core/backoff.ts'
-import { systemClock } from '../../src/core/clock.ts'
+import { type Clock, systemClock } from '../../src/core/clock.ts'
 import { createMetrics, type Metrics } from '../../src/core/metrics.ts'
 import { ReconcileLoop } from '../../src/core/reconcile-loop.ts'
 import type { ServiceInstance } from '../../src/core/service-instance.ts'
@@ -27,12 +27,15 @@ export class Driver {
   /** As the generator got them, checked. */
   readonly options: Readonly<Record<string, unknown>>
 
-  /** @param lookup in place of the system's. */
-  constructor(options: Readonly<Record<string, unknown>>, { lookup }: { readonly lookup?: Lookup } = {}) {
+  /** @param lookup and `clock`: in place of the system's. */
+  constructor(
+    options: Readonly<Record<string, unknown>>,
+    { lookup, clock = systemClock }: { readonly lookup?: Lookup; readonly clock?: Clock } = {},
+  ) {
     this.options = haproxy.options.parse(options)
     const trigger = () => this.#loop.trigger()
     const context = {
-      clock: systemClock,
+      clock,
       log: recordingLog(this.lines),
       metrics: this.metrics,
       random: () => 0.5,
@@ -43,7 +46,7 @@ export class Driver {
         ? haproxy.create(context, this.options)
         : (new HaproxyGenerator(context, haproxyOptions.parse(options), 0, lookup) as unknown as Generator<unknown>)
     this.#loop = new ReconcileLoop({
-      clock: systemClock,
+      clock,
       backoff: createBackoff({ initialMs: 20, maxMs: 200, random: () => 0.5 }),
       settleMs: 5,
       resyncMs: 30_000,

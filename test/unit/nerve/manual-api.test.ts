@@ -205,6 +205,8 @@ describe('manualRoutes()', () => {
     assert.equal((await ask('GET', '/manual/web:81')).status, 404)
     entries = [{ target: 'gone', says: { kind: 'disabled' }, reason: '', since: NOW }]
     assert.equal((await ask('DELETE', '/manual/gone')).status, 200)
+    services = []
+    assert.equal((await ask('PUT', '/manual/all', { state: 'disabled' })).status, 200)
   })
 
   it('202 as long as a service drains or is registered, then 200', async () => {
