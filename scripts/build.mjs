@@ -4,8 +4,8 @@ import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { barePackages } from './bare-packages.mjs'
-import { http1Only } from './http1-only.mjs'
 import { lazyPackages } from './lazy-packages.mjs'
+import { leanPackages } from './lean-packages.mjs'
 import { installPrerequisites } from './prerequisites.mjs'
 import { root } from './run.mjs'
 
@@ -31,9 +31,9 @@ export async function build() {
   const files = await bundle()
   await rm(dist, { recursive: true, force: true })
   if (files === undefined) return false
-  for (const { path, contents } of files) {
+  for (const { path, contents, text } of files) {
     await mkdir(dirname(path), { recursive: true })
-    await writeFile(path, contents)
+    await writeFile(path, path.endsWith('.js') ? requireBuiltins(text) : contents)
   }
   for (const asset of assets) await cp(join(root, asset), join(dist, asset))
   await writeFile(join(dist, 'package.json'), '{ "type": "module" }\n')
@@ -63,12 +63,24 @@ async function bundle() {
     sourcesContent: false,
     legalComments: 'linked',
     banner: { js: banner },
-    plugins: [lazyPackages, http1Only, barePackages],
+    plugins: [lazyPackages, leanPackages, barePackages],
     define: { SMARTSTACK_VERSION: JSON.stringify(version) },
     logLevel: 'warning',
     write: false,
   }).catch(() => undefined)
   return result?.outputFiles
+}
+
+/**
+ * An `import` of one name from a module of Node's evaluates all its exports, and with them modules that nobody wants: half a
+ * megabyte (Web Crypto for `createHash`, the reports of `node:process`). `require` does not. Lines stay where they are.
+ * @param {string} code
+ */
+function requireBuiltins(code) {
+  return code.replace(
+    /^import \{([^}]*)\} from "(node:[^"]+)";$/gm,
+    (_, names, module) => `const {${names.replaceAll(' as ', ': ')}} = require("${module}");`,
+  )
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -100,13 +100,26 @@ describe('dist/', () => {
         for (const source of sources) packages.add(/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(source)?.[1] ?? '')
       }
       assert.ok(packages.has('zod'), 'the packages were not found')
+      const ofFewConfigurations = ['mysql2', 'ioredis', 'undici', 'pino-pretty', 'amqplib', 'pg', 'mongodb']
+      const ofNobody = ['@opentelemetry/api', 'bintrees', 'tdigest', 'thread-stream'] // see scripts/lean-packages.mjs
       assert.deepEqual(
-        ['mysql2', 'ioredis', 'undici', 'pino-pretty', 'amqplib', 'pg', 'mongodb'].filter((library) =>
-          packages.has(library),
-        ),
+        [...ofFewConfigurations, ...ofNobody].filter((library) => packages.has(library)),
         [],
       )
     }
+  })
+
+  it('imports no module of Node in the way that evaluates all its exports', async () => {
+    for (const name of ['nerve', 'synapse', 'smartstack'])
+      for (const file of await loadedAtStart(join(dist, `${name}.js`))) {
+        const [banner, ...code] = (await readFile(file, 'utf8')).split('\n')
+        assert.match(banner ?? '', /from 'node:module'$/)
+        assert.deepEqual(
+          code.filter((line) => /^import .*["']node:/.test(line)),
+          [],
+          file,
+        )
+      }
   })
 
   it('is plain ASCII, which V8 keeps in memory at half the size of anything else', async () => {
