@@ -2,6 +2,7 @@ import { type FileHandle, mkdir, open, readFile, rename } from 'node:fs/promises
 import { dirname, join } from 'node:path'
 import { messageOf } from '../core/errors.ts'
 import { decodePayload, encodePayload, type ServiceInstance } from '../core/service-instance.ts'
+import { WrittenList } from '../core/written-list.ts'
 
 const FORMAT = 1
 
@@ -15,13 +16,10 @@ export type KnownInstances = ReadonlyMap<string, readonly ServiceInstance[]>
 export class LastKnownGood {
   readonly #path: string
   readonly #onProblem: (message: string) => void
-  /** What the file holds, one part per service; undefined while nobody knows. */
-  #written: readonly Buffer[] | undefined
-  /**
-   * The part of each service. A list of instances never changes, so what was worked out for it holds as long as it lives. As
-   * bytes, which the garbage collector does not have to look through.
-   */
-  readonly #parts = new WeakMap<readonly ServiceInstance[], { readonly name: string; readonly part: Buffer }>()
+  /** What the file holds, by service; undefined while nobody knows. */
+  #written: Parts | undefined
+  /** The lines of each service. */
+  #lists = new Map<string, WrittenList<ServiceInstance>>()
   #saving: Promise<void> = Promise.resolve()
   /** Said once, until writing works again. */
   #problem: string | undefined
@@ -44,13 +42,11 @@ export class LastKnownGood {
 
   /** Writes what changed. A failure is reported, never thrown: traffic does not depend on it. */
   save(known: KnownInstances): Promise<void> {
-    this.#saving = this.#saving.then(() =>
-      this.#save([...known].map(([name, instances]) => this.#part(name, instances))),
-    )
+    this.#saving = this.#saving.then(() => this.#save(this.#partsOf(known)))
     return this.#saving
   }
 
-  async #save(parts: readonly Buffer[]): Promise<void> {
+  async #save(parts: Parts): Promise<void> {
     if (this.#written !== undefined && sameParts(parts, this.#written)) return
     try {
       await mkdir(dirname(this.#path), { recursive: true })
@@ -72,22 +68,35 @@ export class LastKnownGood {
     }
   }
 
-  #part(name: string, instances: readonly ServiceInstance[]): Buffer {
-    const known = this.#parts.get(instances)
-    if (known?.name === name) return known.part
-    const part = Buffer.from(`  ${JSON.stringify(name)}: [\n${encodeInstances(instances)}\n  ]`)
-    this.#parts.set(instances, { name, part })
-    return part
+  #partsOf(known: KnownInstances): Parts {
+    this.#lists = new Map([...known.keys()].map((name) => [name, this.#lists.get(name) ?? new WrittenList(lineOf)]))
+    return new Map([...known].map(([name, instances]) => [name, this.#lists.get(name)?.write(instances) ?? NONE]))
   }
 }
 
-const START = Buffer.from(`{"format": ${FORMAT}, "services": {\n`)
-const BETWEEN = Buffer.from(',\n')
-const END = Buffer.from('\n}}\n')
+/** The lines of each service's instances. */
+type Parts = ReadonlyMap<string, Buffer>
 
-function piecesOf(parts: readonly Buffer[]): readonly Buffer[] {
-  return [START, ...parts.flatMap((part, index) => (index === 0 ? [part] : [BETWEEN, part])), END]
+const NONE = Buffer.alloc(0)
+/** Between two instances, the end of each line but the last of a service. */
+const COMMA = ',\n'
+
+function lineOf(instance: ServiceInstance): string {
+  return `    ${encodeKnown(instance)},`
 }
+
+function piecesOf(parts: Parts): readonly Buffer[] {
+  const pieces: Buffer[] = [Buffer.from(`{"format": ${FORMAT}, "services": {\n`)]
+  for (const [name, lines] of parts) {
+    const before = pieces.length === 1 ? '' : COMMA
+    pieces.push(Buffer.from(`${before}  ${JSON.stringify(name)}: [\n`))
+    pieces.push(lines.subarray(0, Math.max(0, lines.length - COMMA.length)), END_OF_LIST)
+  }
+  return [...pieces, END]
+}
+
+const END_OF_LIST = Buffer.from('\n  ]')
+const END = Buffer.from('\n}}\n')
 
 /** Writes the pieces without a copy of them: of ten thousand instances it would be two megabytes each time. */
 async function writeAll(file: FileHandle, pieces: readonly Buffer[]): Promise<void> {
@@ -96,12 +105,12 @@ async function writeAll(file: FileHandle, pieces: readonly Buffer[]): Promise<vo
   if (bytesWritten !== total) throw new Error(`only ${bytesWritten} of ${total} bytes could be written`)
 }
 
-function sameParts(a: readonly Buffer[], b: readonly Buffer[]): boolean {
-  return a.length === b.length && a.every((part, index) => part === b[index] || part.equals(b[index] ?? END))
-}
-
-function encodeInstances(instances: readonly ServiceInstance[]): string {
-  return instances.map((instance) => `    ${encodeKnown(instance)}`).join(',\n')
+function sameParts(a: Parts, b: Parts): boolean {
+  const names = [...b.keys()]
+  return (
+    a.size === b.size &&
+    [...a].every(([name, lines], index) => name === names[index] && (b.get(name)?.equals(lines) ?? false))
+  )
 }
 
 function encodeKnown({ sequence, ...instance }: ServiceInstance): string {

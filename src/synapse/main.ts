@@ -24,7 +24,7 @@ const SAVE_DELAY_MS = 1_000
 /** Changes of instances within this time are written to disk together ... */
 const SAVE_SETTLE_MS = 1_000
 /** ... and where writing takes long, within so many times as long, up to ten seconds: it never costs more than this part. */
-const SAVE_REST = 50
+const SAVE_REST = 200
 const SAVE_REST_MAX_MS = 10_000
 /** A file that somebody removed is back after this time. */
 const SAVE_RESYNC_MS = 300_000

@@ -48,6 +48,8 @@ export class Service {
   #panic: PanicState = calm
   #endHold: () => void = () => {}
   #registryOptions: Readonly<Record<string, Json>> | undefined
+  /** What `optionsFor` says, by generator, until the configuration or the registry says something else. */
+  readonly #optionsFor = new Map<string, unknown>()
 
   /** @param lastKnown what the service had before this process started; used until the registry answers. */
   constructor(
@@ -85,21 +87,20 @@ export class Service {
     return this.#chosen.instances
   }
 
-  /** The service's options for one generator: those of the file, with those of the registry over them. */
+  /** The service's options for one generator: those of the file, with those of the registry over them. The same object until they change. */
   optionsFor(generator: GeneratorType): unknown {
-    const own = this.#config.generators[generator.type] ?? {}
-    const registry = this.#registryOptions?.[generator.type]
-    if (registry === undefined) return own
-    const merged = mergeRegistryOptions(generator.serviceOptions, own, registry)
-    if (merged.ok) return merged.options
-    this.#log.warn('generator options of the registry left out', { generator: generator.type, reason: merged.reason })
-    return own
+    const known = this.#optionsFor.get(generator.type)
+    if (known !== undefined) return known
+    const options = this.#mergedOptions(generator)
+    this.#optionsFor.set(generator.type, options)
+    return options
   }
 
   /** Takes an edited configuration; the watcher is only replaced when its own part changed. */
   update(config: SynapseServiceConfig): void {
     const previous = this.#config
     this.#config = config
+    this.#optionsFor.clear()
     if (!isDeepStrictEqual(previous.discovery, config.discovery)) {
       this.#stop.abort()
       this.#discovery = undefined
@@ -131,6 +132,16 @@ export class Service {
       instances: this.#selected.instances,
       watcher: this.#watcher.state(),
     }
+  }
+
+  #mergedOptions(generator: GeneratorType): unknown {
+    const own = this.#config.generators[generator.type] ?? {}
+    const registry = this.#registryOptions?.[generator.type]
+    if (registry === undefined) return own
+    const merged = mergeRegistryOptions(generator.serviceOptions, own, registry)
+    if (merged.ok) return merged.options
+    this.#log.warn('generator options of the registry left out', { generator: generator.type, reason: merged.reason })
+    return own
   }
 
   #startWatcher(): Watcher {
@@ -167,6 +178,7 @@ export class Service {
     this.#discovery = discovery
     this.#doubt(discovery)
     this.#registryOptions = discovery.generatorConfig ?? this.#registryOptions
+    if (optionsChanged) this.#optionsFor.clear()
     const before = this.#chosen
     this.#choose()
     if (this.#chosen === before && !optionsChanged && !first) return

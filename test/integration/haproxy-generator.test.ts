@@ -64,6 +64,14 @@ describeOnEachHaproxy('haproxy generator, managed', (binary) => {
   const serves = (name: string) => eventually(async () => assert.equal(await request(port), name))
   const config = () => readFile(directory.file('haproxy.cfg'), 'utf8')
 
+  /** A new connection is one of the causes to look at everything again; the other is that 30 seconds have passed. */
+  async function loseConnection(): Promise<void> {
+    const sessions = await show(stats, 'show sess')
+    for (const [, session] of sessions.matchAll(/^(0x[0-9a-f]+): proto=unix_stream/gm)) {
+      await show(stats, `shutdown session ${session}`)
+    }
+  }
+
   /** Starts with these instances and waits until the first serves. */
   async function started(names: string[], options?: Readonly<Record<string, unknown>>): Promise<Driver> {
     const driver = drive(options)
@@ -340,15 +348,22 @@ describeOnEachHaproxy('haproxy generator, managed', (binary) => {
     const driver = await started(['a', 'b'])
     await show(stats, `set server web/a_127.0.0.1:${named('a').port} state maint`)
     await show(stats, `set server web/b_127.0.0.1:${named('b').port} weight 99`)
-    // A new connection is one of the causes to look at everything again; the other is that 30 seconds have passed.
-    const sessions = await show(stats, 'show sess')
-    for (const [, session] of sessions.matchAll(/^(0x[0-9a-f]+): proto=unix_stream/gm)) {
-      await show(stats, `shutdown session ${session}`)
-    }
+    await loseConnection()
     await shows(server('a'), server('b'))
     await eventually(async () => assert.equal(await driver.metric('synapse_haproxy_drift_repairs_total'), 2))
     assert.equal(driver.logged('haproxy was not as it had been left').length, 1)
     assert.equal(await driver.reloads(), 0)
+  })
+
+  it('haproxy generator repairs what it saw when it read back a deletion, at the latest when it looks at everything', async () => {
+    const driver = await started(['a', 'b'], { tombstone_delete_delay: '1s' })
+    driver.discover('web', pick('a'))
+    await shows(server('a'), server('b', 1, 1))
+    await show(stats, `set server web/a_127.0.0.1:${named('a').port} weight 99`)
+    await eventually(async () => assert.deepEqual(await showServers(stats, 'web'), [server('a', 99)]), 10_000)
+    await loseConnection()
+    await shows(server('a'))
+    await eventually(async () => assert.equal(await driver.metric('synapse_haproxy_drift_repairs_total'), 1))
   })
 
   it('haproxy generator never touches sections and servers that are not its own', async () => {

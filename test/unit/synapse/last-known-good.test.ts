@@ -71,4 +71,31 @@ describe('LastKnownGood', () => {
     await store.save(new Map(known))
     assert.equal(await readFile(join(directory, 'instances.json'), 'utf8'), 'touched')
   })
+
+  it('writes what changed, and nothing of a service that is gone', async () => {
+    const named = (name: string) => ({ name, host: '10.0.0.1', port: 80 })
+    const [a, b, c] = [named('a'), named('b'), named('c')]
+    const store = open()
+    for (const later of [
+      new Map([
+        ['web', [a, b]],
+        ['api', [a]],
+      ]),
+      new Map([
+        ['api', [a]],
+        ['web', [a, c, b]],
+      ]),
+      new Map([['web', [c]]]),
+      new Map([
+        ['web', []],
+        ['api', [b]],
+      ]),
+      new Map(),
+    ]) {
+      await store.save(later)
+      const found = await open().load()
+      assert.deepEqual([...found], [...later])
+    }
+    assert.deepEqual(problems, [])
+  })
 })

@@ -59,6 +59,11 @@ export class DesiredModel {
     return this.#backends
   }
 
+  /** undefined: the service is disabled, or cannot be built. */
+  backendOf(service: string): Backend | undefined {
+    return this.#services.get(service)?.built?.backend
+  }
+
   /** What only a reload can change. The same object until something of it may have changed. */
   get structure(): ReadonlyMap<string, string> {
     return this.#structure
@@ -115,11 +120,13 @@ export class DesiredModel {
 
   #sameStructure(services: readonly HaproxyService[]): boolean {
     if (services.length !== this.#services.size) return false
-    const names = [...this.#services.keys()]
-    return services.every(({ name, options }, index) => {
-      const known = this.#services.get(name)?.service.options
-      return names[index] === name && (known === options || isDeepStrictEqual(known, options))
-    })
+    const now = services.values()
+    for (const { service: before } of this.#services.values()) {
+      const { name, options } = now.next().value ?? {}
+      if (name !== before.name) return false
+      if (options !== before.options && !isDeepStrictEqual(options, before.options)) return false
+    }
+    return true
   }
 
   #rebuild(services: readonly HaproxyService[], context: DesiredContext, running: Running): void {

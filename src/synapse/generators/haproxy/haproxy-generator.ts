@@ -270,10 +270,10 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
 
   #confirm(results: readonly WorkerResult[]): void {
     if (results.length < this.#workers.length || results.length === 0) return
-    const services = [...this.#model.backends.values()]
-      .filter(({ name }) => results.every(({ settled }) => settled.has(name)))
-      .map(({ service }) => service)
-    this.#propagation.confirmed(new Set(services))
+    this.#propagation.confirmed((service) => {
+      const backend = this.#model.backendOf(service)
+      return backend !== undefined && results.every(({ isSettled }) => isSettled(backend.name))
+    })
   }
 
   #wantReload(results: readonly WorkerResult[]): void {

@@ -162,14 +162,18 @@ export class HostNames {
   }
 
   #namesIn({ options, backends }: HaproxyService): ReadonlySet<string> {
-    const names = this.#names.get(backends) ?? hostNames(backends)
-    this.#names.set(backends, names)
+    let names = this.#names.get(backends)
+    if (names === undefined) {
+      names = hostNames(backends)
+      this.#names.set(backends, names)
+    }
     return names.size === 0 || options.disabled || leavesItToHaproxy(options) ? NONE : names
   }
 }
 
 function hostNames({ instances }: Backends): ReadonlySet<string> {
-  return new Set(instances.filter(hasName).map(({ host }) => host))
+  const named = instances.filter(hasName)
+  return named.length === 0 ? NONE : new Set(named.map(({ host }) => host))
 }
 
 /** Kept, since thousands of instances are looked at whenever one changes. */

@@ -1,3 +1,4 @@
+import { listDifference } from '../../../core/list-difference.ts'
 import type { Backend, Server } from './model.ts'
 
 /** What of a file the proof is about. */
@@ -69,10 +70,12 @@ export class Proof {
   #coversChange(frame: string, before: Backend, { name, servers }: Backend): boolean {
     const known = this.#options.get(name)
     if (known === undefined || servers.some(({ reloadOnly }) => reloadOnly !== undefined)) return false
-    for (const options of optionsOf(servers)) if (!known.has(options)) return false
+    // What was there before is proven; one that is replaced, e.g. because of its weight, is still there by its name.
+    const { added, gone } = listDifference(servers, before.servers)
+    for (const options of optionsOf(added)) if (!known.has(options)) return false
     // A line may name a server: `use-server`, `track`, `srv_is_up(...)`. The one it names must not go.
-    const left = new Set(servers.map((server) => server.name))
-    return before.servers.every((server) => left.has(server.name) || !this.#isNamed(server.name, frame))
+    const replaced = new Set(added.map((server) => server.name))
+    return gone.every((server) => replaced.has(server.name) || !this.#isNamed(server.name, frame))
   }
 
   #isNamed(server: string, frame: string): boolean {

@@ -34,10 +34,13 @@ export class Propagation {
     this.#histogram.observe({ stage: 'applied' }, this.#secondsSince(event))
   }
 
-  /** A pass is over: these services are as desired, read back from HAProxy. An event that changed nothing is not counted. */
-  confirmed(services: ReadonlySet<string>): void {
+  /**
+   * A pass is over. An event that changed nothing is not counted.
+   * @param isSettled whether a service is as desired, read back from HAProxy.
+   */
+  confirmed(isSettled: (service: string) => boolean): void {
     for (const [service, event] of this.#pending) {
-      if (!services.has(service)) {
+      if (!isSettled(service)) {
         event.waited = true
         continue
       }

@@ -25,8 +25,8 @@ export type ObservedBackends = ReadonlyMap<string, readonly ObservedServer[]>
 
 /**
  * Reads `show servers state [<backend>]`. undefined: HAProxy has no such backend.
- * @param before what was observed before: a server that is still the same is the same object, so that reading a hundred of
- * which one changed makes next to no garbage.
+ * @param before what was observed before: a server that is still the same is the same object, and so is the list of a backend
+ * of which nothing changed; reading a hundred of which one changed makes next to no garbage.
  * @throws SyntaxError when the text is anything else.
  */
 export function parseServersState(text: string, before: ObservedBackends = new Map()): ObservedBackends | undefined {
@@ -47,7 +47,12 @@ export function parseServersState(text: string, before: ObservedBackends = new M
     }
     backend.servers.push(backend.known.find(rows) ?? observedServer(rows))
   }
-  return backends
+  return new Map([...backends].map(([name, servers]) => [name, orBefore(servers, before.get(name))]))
+}
+
+function orBefore(servers: readonly ObservedServer[], before: readonly ObservedServer[] | undefined) {
+  const isSame = before?.length === servers.length && before.every((server, index) => server === servers[index])
+  return isSame ? before : servers
 }
 
 const VERSION = '1\n'

@@ -1,4 +1,5 @@
 import type { ServiceInstance } from '../../../core/service-instance.ts'
+import { WrittenList } from '../../../core/written-list.ts'
 import type { GeneratorService } from '../generator.ts'
 import { type BackendTraits, readBackendLines } from './backend-lines.ts'
 import type { Capabilities } from './capabilities.ts'
@@ -36,11 +37,25 @@ export interface ServiceInput {
 export type ServerCache = WeakMap<HaproxyServiceOptions, CachedServers>
 
 interface CachedServers {
-  /** Compared by identity. */
-  readonly options: HaproxyOptions
-  readonly build: (instance: ServiceInstance) => BuiltServer
-  /** By what was built without an id. */
-  readonly servers: WeakMap<Omit<Server, 'id'>, Server>
+  readonly outline: Outline
+  readonly draft: (instance: ServiceInstance) => Draft
+  /** The lines of the file. */
+  readonly lines: WrittenList<Server>
+}
+
+/** What was built of an instance, with the id that it got the last time: the same object for the same server, so that it is known to be unchanged. */
+type Draft = BuiltServer & { numbered?: Server }
+
+/** All of a service that does not depend on its instances. */
+interface Outline {
+  /** What it was made from, compared by identity. */
+  readonly madeFrom: readonly unknown[]
+  readonly template: ServerTemplate
+  readonly traits: BackendTraits
+  readonly reloadOnly: string | undefined
+  readonly frontend: ServiceView['frontend']
+  readonly backendLines: readonly string[]
+  readonly warnings: readonly Warning[]
 }
 
 /** Something in the configuration or the registry that HAProxy does not get as it stands there. */
@@ -65,19 +80,14 @@ export interface BuiltService {
 /** Works out the sections of one service and its servers, or why it cannot be in HAProxy. */
 export function buildService(input: ServiceInput): ServiceResult {
   const { options, name } = input.service
-  const warnings: Warning[] = []
-  const warn = (kind: Warning['kind'], message: string) => warnings.push({ service: name, kind, message })
   const invalid = invalidName(name)
   if (invalid !== undefined) return { ok: false, reason: invalid }
-  const lines = serviceLines(options, warn)
-  const traits = readBackendLines(effectiveDefaults(input.options), lines.backend)
-  const template = serverTemplate(input, traits)
-  const findings = inspectTemplate(template, input.capabilities)
-  for (const problem of findings.problems) warn('option', problem)
-  const backendName = options.backend_name ?? name
-  const servers = buildServers(input, template, traits, warn)
+  const cached = cachedServers(input)
+  const { outline } = cached
+  const warnings = [...outline.warnings]
+  const servers = buildServers(input, cached, (kind, message) => warnings.push({ service: name, kind, message }))
   if (!servers.ok) return servers
-  const preload = findings.preload.length === 0 ? [] : [`default-server ${findings.preload.join(' ')}`]
+  const backendName = options.backend_name ?? name
   return {
     ok: true,
     warnings,
@@ -86,15 +96,59 @@ export function buildService(input: ServiceInput): ServiceResult {
       name: backendName,
       service: name,
       servers: servers.servers,
-      reloadOnly: reloadOnlyReason(traits, findings, input.capabilities),
-      staticBalance: traits.staticBalance !== undefined,
-      fixedServers: traits.fixedServers,
+      reloadOnly: outline.reloadOnly,
+      staticBalance: outline.traits.staticBalance !== undefined,
+      fixedServers: outline.traits.fixedServers,
     },
     view: {
       name,
-      frontend: frontendView(input, backendName, lines.frontend),
-      backend: backendView(backendName, [...lines.backend, ...preload], servers.servers),
+      frontend: outline.frontend,
+      backend: backendView(backendName, outline.backendLines, servers.servers, cached.lines),
     },
+  }
+}
+
+function cachedServers(input: ServiceInput): CachedServers {
+  const { options, capabilities, cache, service } = input
+  const madeFrom = [service.name, options, capabilities.version]
+  const known = cache?.get(service.options)
+  if (known?.outline.madeFrom.every((part, index) => part === madeFrom[index])) return known
+  const outline = outlineOf(input, madeFrom)
+  const build = createServerBuilder(outline.template)
+  const drafts = new WeakMap<ServiceInstance, Draft>()
+  const fresh = {
+    outline,
+    lines: new WrittenList((server: Server) => `\t${formatServerLine(server)}`),
+    draft(instance: ServiceInstance) {
+      const before = drafts.get(instance)
+      if (before !== undefined) return before
+      const draft: Draft = build(instance)
+      drafts.set(instance, draft)
+      return draft
+    },
+  }
+  cache?.set(service.options, fresh)
+  return fresh
+}
+
+function outlineOf(input: ServiceInput, madeFrom: readonly unknown[]): Outline {
+  const { options, name } = input.service
+  const warnings: Warning[] = []
+  const warn: Warn = (kind, message) => warnings.push({ service: name, kind, message })
+  const lines = serviceLines(options, warn)
+  const traits = readBackendLines(effectiveDefaults(input.options), lines.backend)
+  const template = serverTemplate(input, traits)
+  const findings = inspectTemplate(template, input.capabilities)
+  for (const problem of findings.problems) warn('option', problem)
+  const preload = findings.preload.length === 0 ? [] : [`default-server ${findings.preload.join(' ')}`]
+  return {
+    madeFrom,
+    template,
+    traits,
+    reloadOnly: reloadOnlyReason(traits, findings, input.capabilities),
+    frontend: frontendView(input, options.backend_name ?? name, lines.frontend),
+    backendLines: [...lines.backend, ...preload],
+    warnings,
   }
 }
 
@@ -147,60 +201,40 @@ function reloadOnlyReason(
 }
 
 function buildServers(
-  { service, running, options: top, orderSeed, cache }: ServiceInput,
-  template: ServerTemplate,
-  traits: BackendTraits,
+  { service, running, options: top, orderSeed }: ServiceInput,
+  { outline: { traits }, draft: draftOf }: CachedServers,
   warn: Warn,
 ): { readonly ok: true; readonly servers: readonly Server[] } | { readonly ok: false; readonly reason: string } {
-  const cached = cachedServers({ service, options: top, cache }, template)
-  const { build } = cached
-  const drafts: (IdRequest & { readonly server: Omit<Server, 'id'> })[] = []
+  const requests: IdRequest[] = []
+  const drafts: (Draft & { readonly ok: true })[] = []
   for (const instance of distinct(service.backends.instances, traits.fixedServers, warn)) {
-    const built = build(instance)
-    if (!built.ok) warn('instance', `instance ${label(instance)} is left out: ${built.reason}`)
-    else drafts.push({ name: built.server.name, wanted: built.wantedId, server: built.server })
-    if (built.ok && built.problems.length > 0)
-      warn('option', `server ${built.server.name}: ${built.problems.join('; ')}`)
+    const draft = draftOf(instance)
+    if (!draft.ok) {
+      warn('instance', `instance ${label(instance)} is left out: ${draft.reason}`)
+      continue
+    }
+    const { server, wantedId, problems } = draft
+    requests.push({ name: server.name, wanted: wantedId })
+    drafts.push(draft)
+    if (problems.length > 0) warn('option', `server ${server.name}: ${problems.join('; ')}`)
   }
   const taken = new Map(running.map(({ name, id }) => [name, id]))
   for (const [index, id] of traits.fixedIds.entries()) taken.set(`fixed server ${index}`, id)
   const { max_server_id: maxId, server_order_seed: seed = orderSeed } = top
   if (drafts.length + taken.size > maxId)
     return { ok: false, reason: `max_server_id ${maxId} is too low for its servers` }
-  const { ids, conflicts } = assignIds(drafts, maxId, taken)
+  const { ids, conflicts } = assignIds(requests, maxId, taken)
   for (const name of conflicts)
     warn('option', `server ${name}: the id that it asks for is taken, it gets ${ids.get(name)}`)
-  const servers = drafts.map(({ name, server }) => withId(server, ids.get(name) ?? 0, cached.servers))
+  const servers = drafts.map((draft) => withId(draft, ids.get(draft.server.name) ?? 0))
   return { ok: true, servers: orderServers(servers, service.options.backend_order, seed) }
 }
 
-function cachedServers(
-  { service, options, cache }: Pick<ServiceInput, 'service' | 'options' | 'cache'>,
-  template: ServerTemplate,
-): CachedServers {
-  const known = cache?.get(service.options)
-  if (known?.options === options) return known
-  const build = createServerBuilder(template)
-  const built = new WeakMap<ServiceInstance, BuiltServer>()
-  const fresh = {
-    options,
-    servers: new WeakMap<Omit<Server, 'id'>, Server>(),
-    build(instance: ServiceInstance) {
-      const result = built.get(instance) ?? build(instance)
-      built.set(instance, result)
-      return result
-    },
-  }
-  cache?.set(service.options, fresh)
-  return fresh
-}
-
-/** The same object for the same server, so that it is known to be unchanged. */
-function withId(draft: Omit<Server, 'id'>, id: number, servers: WeakMap<Omit<Server, 'id'>, Server>): Server {
-  const known = servers.get(draft)
-  if (known?.id === id) return known
-  const server = { ...draft, id }
-  servers.set(draft, server)
+function withId(draft: Draft & { readonly ok: true }, id: number): Server {
+  const { numbered } = draft
+  if (numbered?.id === id) return numbered
+  const server = { ...draft.server, id }
+  draft.numbered = server
   return server
 }
 
@@ -225,9 +259,13 @@ function label(instance: ServiceInstance): string {
 }
 
 /** Makes the lines of the file when somebody asks for them: most changes are written together with later ones. */
-function backendView(name: string, lines: readonly string[], servers: readonly Server[]): BackendView {
+function backendView(
+  name: string,
+  lines: readonly string[],
+  servers: readonly Server[],
+  written: WrittenList<Server>,
+): BackendView {
   let views: readonly ServerView[] | undefined
-  let text: string | undefined
   return {
     name,
     lines,
@@ -236,8 +274,7 @@ function backendView(name: string, lines: readonly string[], servers: readonly S
       return views
     },
     get serverLines() {
-      text ??= servers.map((server) => `\t${formatServerLine(server)}\n`).join('')
-      return text
+      return written.write(servers).toString()
     },
   }
 }

@@ -1,7 +1,7 @@
 import type { Clock } from '../../../core/clock.ts'
 import { SmartStackError } from '../../../core/errors.ts'
 import { type Applied, applyBackends } from './apply.ts'
-import type { Backend } from './model.ts'
+import type { Backend, ObservedServer } from './model.ts'
 import { structureReasons } from './reasons.ts'
 import { Tombstones } from './tombstones.ts'
 import type { CommandOutcome, WorkerLink } from './worker-link.ts'
@@ -33,8 +33,8 @@ export interface WorkerResult {
   readonly structureReasons: readonly string[]
   /** ... and servers that HAProxy cannot be given at run time. Both empty: it is as desired. */
   readonly serverReasons: readonly string[]
-  /** Backends that are as desired, confirmed by HAProxy. */
-  readonly settled: ReadonlySet<string>
+  /** Whether this backend is as desired, confirmed by HAProxy. */
+  readonly isSettled: (backend: string) => boolean
   /** When something is to be done again, ms from now. */
   readonly againMs: number
 }
@@ -48,6 +48,8 @@ export class WorkerReconciler {
   #first = true
   /** Backends that were confirmed to be like this. */
   #settled = new Map<string, Backend>()
+  /** What each backend was last compared with: as long as the same is observed, comparing again finds nothing new. */
+  readonly #compared = new Map<string, readonly ObservedServer[]>()
   /** Backends that only a reload can bring into line, and why. */
   #reasons = new Map<string, { readonly backend: Backend; readonly reasons: readonly string[] }>()
   /** Backends whose commands were confirmed, but which are still to be read back. */
@@ -84,11 +86,12 @@ export class WorkerReconciler {
     const all = this.#mustObserveAll()
     if (all) await this.#observeAll(target, signal)
     const late = all ? NOTHING : await this.#readBack(signal)
-    const changed = [...target.backends.values()].filter(
-      (backend) => this.#exists(backend) && (all || late.has(backend.name) || !this.#isKnown(backend)),
-    )
-    const due = new Map(changed.map((backend) => [backend.name, backend]))
     const isNews = (name: string) => all || late.has(name)
+    const due = new Map<string, Backend>()
+    for (const backend of target.backends.values()) {
+      const isDue = !this.#isKnown(backend) || (isNews(backend.name) && this.#looksOther(backend))
+      if (isDue && this.#exists(backend)) due.set(backend.name, backend)
+    }
     const settled = all ? new Map() : new Map([...this.#settled].filter(([name]) => due.has(name) && !late.has(name)))
     const { onAnswered } = this.#hooks
     // What was not as confirmed is repaired under the eyes of this pass, and where that fails, by a reload.
@@ -104,17 +107,14 @@ export class WorkerReconciler {
       outcomes: applied.outcomes,
       structureReasons: this.#structureReasons(target),
       serverReasons: [...this.#reasons.values()].flatMap(({ reasons }) => reasons),
-      settled: new Set(
-        [...this.#settled]
-          .filter(([name, backend]) => target.backends.get(name) === backend && !this.#unread.has(name))
-          .map(([name]) => name),
-      ),
+      isSettled: (name) => this.#isSettled(name, target),
       againMs: this.#againMs(),
     }
   }
 
   #forget(): void {
     this.#settled.clear()
+    this.#compared.clear()
     this.#reasons.clear()
     this.#unread.clear()
     this.tombstones.clear()
@@ -163,6 +163,15 @@ export class WorkerReconciler {
     return this.#settled.get(backend.name) === backend || this.#reasons.get(backend.name)?.backend === backend
   }
 
+  #looksOther({ name }: Backend): boolean {
+    return this.link.observed.get(name) !== this.#compared.get(name)
+  }
+
+  #isSettled(name: string, { backends }: Target): boolean {
+    const settled = this.#settled.get(name)
+    return settled !== undefined && settled === backends.get(name) && !this.#unread.has(name)
+  }
+
   /** What was looked at anew and had to be changed, although nothing else was wanted. */
   #reportDrift(target: Target, { outcomes }: Applied, isNews: (name: string) => boolean): void {
     const drifted = outcomes.filter(({ command: { backend } }) => {
@@ -183,13 +192,16 @@ export class WorkerReconciler {
         this.#settled.delete(name)
         this.#reasons.set(name, { backend, reasons })
       }
-      this.tombstones.update(backend, this.link.observed.get(name) ?? [], now)
+      const observed = this.link.observed.get(name) ?? []
+      this.#compared.set(name, observed)
+      this.tombstones.update(backend, observed, now)
     }
   }
 
   #dropGone(target: Target): void {
     for (const name of this.#settled.keys()) if (!target.backends.has(name)) this.#settled.delete(name)
     for (const name of this.#reasons.keys()) if (!target.backends.has(name)) this.#reasons.delete(name)
+    for (const name of this.#compared.keys()) if (!target.backends.has(name)) this.#compared.delete(name)
   }
 
   #structureReasons({ structure, backends }: Target): readonly string[] {

@@ -79,6 +79,21 @@ describe('parseServersState()', () => {
     assert.ok(after?.[2] !== c, 'c has another weight')
   })
 
+  it('parseServersState() gives back the list of a backend in which all is as it was, and no other', () => {
+    const row = (backend: string, name: string, weight = 1) =>
+      `3 ${backend} 5 ${name} 127.0.0.1 2 0 ${weight} 1 7 1 0 2 0 0 0 1 - 80 - 0 0 - - 0`
+    const same = [row('same', 'a'), row('same', 'b')]
+    const before = parseServersState(
+      state(...same, row('less', 'a'), row('less', 'b'), row('more', 'a'), row('other', 'a')),
+    )
+    const after = parseServersState(
+      state(...same, row('less', 'a'), row('more', 'a'), row('more', 'b'), row('other', 'a', 2)),
+      before,
+    )
+    assert.ok(after?.get('same') === before?.get('same'), 'the same list')
+    for (const name of ['less', 'more', 'other']) assert.notDeepEqual(after?.get(name), before?.get(name), name)
+  })
+
   const CHANGES = [
     { what: 'address', row: '3 b 5 s 127.0.0.10 2 0 1 1 7 1 0 2 2 0 0 1 - 80 - 0 0 - - 0' },
     { what: 'port', row: '3 b 5 s 127.0.0.1 2 0 1 1 7 1 0 2 2 0 0 1 - 8080 - 0 0 - - 0' },
