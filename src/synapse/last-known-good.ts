@@ -1,7 +1,8 @@
-import { type FileHandle, mkdir, open, readFile, rename } from 'node:fs/promises'
+import { mkdir, open, readFile, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { messageOf } from '../core/errors.ts'
 import { decodePayload, encodePayload, type ServiceInstance } from '../core/service-instance.ts'
+import { writePieces } from '../core/write-pieces.ts'
 import { WrittenList } from '../core/written-list.ts'
 
 const FORMAT = 1
@@ -53,7 +54,7 @@ export class LastKnownGood {
       const candidate = `${this.#path}.tmp`
       const file = await open(candidate, 'w', 0o640)
       try {
-        await writeAll(file, piecesOf(parts))
+        await writePieces(file, piecesOf(parts))
         await file.sync()
       } finally {
         await file.close()
@@ -97,13 +98,6 @@ function piecesOf(parts: Parts): readonly Buffer[] {
 
 const END_OF_LIST = Buffer.from('\n  ]')
 const END = Buffer.from('\n}}\n')
-
-/** Writes the pieces without a copy of them: of ten thousand instances it would be two megabytes each time. */
-async function writeAll(file: FileHandle, pieces: readonly Buffer[]): Promise<void> {
-  const { bytesWritten } = await file.writev(pieces)
-  const total = pieces.reduce((sum, { length }) => sum + length, 0)
-  if (bytesWritten !== total) throw new Error(`only ${bytesWritten} of ${total} bytes could be written`)
-}
 
 function sameParts(a: Parts, b: Parts): boolean {
   const names = [...b.keys()]

@@ -1,5 +1,6 @@
 import type { Clock } from '../../../core/clock.ts'
 import type { ConfigFile } from './config-file.ts'
+import type { FileText } from './file-text.ts'
 import { Proof, type ProvenParts } from './proof.ts'
 
 /**
@@ -36,14 +37,14 @@ export class CheckedFile {
    * @throws as `ConfigFile.replace` does.
    */
   async write(
-    text: string,
+    text: FileText,
     parts: ProvenParts,
-    { onDisk, mustCheck }: { readonly onDisk: string | undefined; readonly mustCheck: boolean },
+    { onDisk, mustCheck }: { readonly onDisk: FileText | undefined; readonly mustCheck: boolean },
     signal: AbortSignal,
   ): Promise<void> {
     const now = this.#clock.now()
     const isProven = this.#file.isProvable && !mustCheck && this.#proof.covers(parts, now)
-    if (text === onDisk && (isProven || !this.#unchecked)) return
+    if ((isProven || !this.#unchecked) && onDisk?.equals(text)) return
     if (isProven) {
       await this.#file.put(text)
       this.#proof.written(parts)

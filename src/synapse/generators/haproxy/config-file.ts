@@ -2,6 +2,8 @@ import { open, readFile, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Clock } from '../../../core/clock.ts'
 import { messageOf, SmartStackError } from '../../../core/errors.ts'
+import { writePieces } from '../../../core/write-pieces.ts'
+import type { FileText } from './file-text.ts'
 import { type CommandResult, runCommand } from './run-command.ts'
 
 export interface ConfigFileOptions {
@@ -59,7 +61,7 @@ export class ConfigFile {
    * candidate stays to be looked at.
    * @throws RefusedConfig with HAProxy's own words; SmartStackError HAPROXY_CONFIG when the file cannot be written.
    */
-  async replace(text: string, signal: AbortSignal): Promise<void> {
+  async replace(text: string | FileText, signal: AbortSignal): Promise<void> {
     const refused = await this.test(text, signal)
     if (refused !== undefined) throw refused
     await moveDurably(this.#options.candidatePath, this.#options.path)
@@ -71,23 +73,23 @@ export class ConfigFile {
   }
 
   /** Why this text would be refused; undefined when it would not. The file stays as it is. */
-  async test(text: string, signal: AbortSignal): Promise<RefusedConfig | undefined> {
+  async test(text: string | FileText, signal: AbortSignal): Promise<RefusedConfig | undefined> {
     const { check, checkTimeoutMs, clock, candidatePath, onChecked } = this.#options
     await this.#writeCandidate(text)
     if (check === undefined) return undefined
     const result = await runCommand(check, { clock, deadlineMs: checkTimeoutMs }, signal)
     onChecked?.(result.status === 0)
-    return result.status === 0 ? undefined : new RefusedConfig(candidatePath, text, complaintsOf(result))
+    return result.status === 0 ? undefined : new RefusedConfig(candidatePath, text.toString(), complaintsOf(result))
   }
 
   /** Puts a text in place that is known to pass the check, e.g. because it did before. @throws SmartStackError HAPROXY_CONFIG. */
-  async put(text: string): Promise<void> {
+  async put(text: string | FileText): Promise<void> {
     const { path, candidatePath } = this.#options
     await this.#writeCandidate(text)
     await moveDurably(candidatePath, path)
   }
 
-  async #writeCandidate(text: string): Promise<void> {
+  async #writeCandidate(text: string | FileText): Promise<void> {
     const { candidatePath } = this.#options
     try {
       await writeDurably(candidatePath, text)
@@ -114,10 +116,11 @@ export function checkMessage(result: CommandResult): string {
 }
 
 /** Writes a file so that it survives a power cut once this resolves. */
-async function writeDurably(path: string, text: string): Promise<void> {
+async function writeDurably(path: string, text: string | FileText): Promise<void> {
   const file = await open(path, 'w')
   try {
-    await file.writeFile(text)
+    if (typeof text === 'string') await file.writeFile(text)
+    else await writePieces(file, text.pieces)
     await file.sync()
   } finally {
     await file.close()

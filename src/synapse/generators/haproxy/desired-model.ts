@@ -10,6 +10,7 @@ import {
   renderDesired,
   type Warning,
 } from './desired.ts'
+import { FileText } from './file-text.ts'
 import { fill, type Layout } from './layout.ts'
 import type { Backend, ObservedServer } from './model.ts'
 import type { ProvenParts } from './proof.ts'
@@ -98,16 +99,16 @@ export class DesiredModel {
   }
 
   /** The text of the whole file, as the model is. */
-  render(running: Running): string {
+  render(running: Running): FileText {
     const layout = this.#layout
     if (layout === undefined || this.#frame === undefined) return this.renderOther(this.services, running)
-    return fill(layout, (service) => this.#services.get(service)?.built?.view.backend.serverLines ?? '')
+    return fill(layout, (service) => this.#services.get(service)?.built?.serverLines ?? NO_LINES)
   }
 
   /** The text of the whole file, as other services would make it. */
-  renderOther(services: readonly HaproxyService[], running: Running): string {
-    if (this.#context === undefined) return ''
-    return renderDesired({ ...this.#context, services, running, cache: this.#cache })
+  renderOther(services: readonly HaproxyService[], running: Running): FileText {
+    if (this.#context === undefined) return FileText.of('')
+    return FileText.of(renderDesired({ ...this.#context, services, running, cache: this.#cache }))
   }
 
   /** The file without servers; undefined when it is not made of that and of servers. */
@@ -184,6 +185,8 @@ export class DesiredModel {
     this.#fileState = undefined
   }
 }
+
+const NO_LINES = Buffer.alloc(0)
 
 function sameContext(a: DesiredContext, b: DesiredContext): boolean {
   return (

@@ -3,6 +3,7 @@ import type { GeneratorService } from '../generator.ts'
 import type { Capabilities } from './capabilities.ts'
 import { checkServices } from './check-services.ts'
 import type { HaproxyOptions, HaproxyServiceOptions } from './config.ts'
+import type { FileText } from './file-text.ts'
 import { defaultsLines, globalLines, idleClose } from './global-lines.ts'
 import { splitLines } from './keywords.ts'
 import { fill, type Layout, layOut, withoutServers } from './layout.ts'
@@ -13,6 +14,8 @@ import { shorten } from './server-options.ts'
 import { type BuiltService, buildService, type ServerCache, type ServiceResult, type Warning } from './service.ts'
 
 export type { BuiltService, Warning } from './service.ts'
+
+const NO_LINES = Buffer.alloc(0)
 
 export interface DesiredInput {
   readonly options: HaproxyOptions
@@ -49,7 +52,7 @@ export function buildDesired(input: DesiredInput): Desired {
   const state = {
     /** Made when somebody asks for it. */
     get configText() {
-      text ??= layout === undefined ? template(view(views)) : fillWith(layout, views)
+      text ??= layout === undefined ? template(view(views)) : fillWith(layout, built).toString()
       return text
     },
     structure: sectionsOf(layout?.frame ?? template(view(views.map(withoutServers)))),
@@ -58,9 +61,9 @@ export function buildDesired(input: DesiredInput): Desired {
   return { state, layout, services: built, warnings }
 }
 
-function fillWith(layout: Layout, views: readonly ServiceView[]): string {
-  const lines = new Map(views.map(({ name, backend }) => [name, backend.serverLines]))
-  return fill(layout, (service) => lines.get(service) ?? '')
+function fillWith(layout: Layout, services: readonly BuiltService[]): FileText {
+  const byName = new Map(services.map((service) => [service.view.name, service]))
+  return fill(layout, (service) => byName.get(service)?.serverLines ?? NO_LINES)
 }
 
 /** The services alone: for those of which nothing but servers changed. */

@@ -1,13 +1,15 @@
+import { FileText } from './file-text.ts'
 import type { Backend } from './model.ts'
-import type { FileState } from './reloader.ts'
+import type { KnownFile } from './reloader.ts'
 import { sectionsOf, structureOf } from './sections.ts'
 
 /**
  * What a file that an earlier synapse left says, as far as it concerns us: its structure, and the servers wanted now with
  * the options that they have there. Options that were edited while no synapse ran then differ, and are reloaded.
  */
-export function readFoundFile(text: string, wanted: ReadonlyMap<string, Backend>): FileState {
-  return { structure: structureOf(text, wanted), backends: readRunningServers(text, wanted) }
+export function readFoundFile(text: string, wanted: ReadonlyMap<string, Backend>): KnownFile {
+  const state = { structure: structureOf(text, wanted), backends: readRunningServers(text, wanted) }
+  return { text: FileText.of(text), state }
 }
 
 /**

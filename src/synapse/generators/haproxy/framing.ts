@@ -7,8 +7,11 @@ const PROMPT = '\n> '
  */
 export class PromptSplitter {
   readonly #maxLength: number
-  #text = ''
-  #searched = 0
+  /** What has arrived of an answer that is not complete. Joined once it is: to search a text makes it one piece each time. */
+  #pieces: string[] = []
+  #length = 0
+  /** What follows the pieces: the last characters, which may be the beginning of a prompt. */
+  #tail = ''
 
   /** @param maxLength longest answer in characters; `show servers state` of 10,000 servers has 700,000. */
   constructor(maxLength: number) {
@@ -20,19 +23,20 @@ export class PromptSplitter {
    * @throws RangeError when an answer grows beyond the limit; the stream cannot be used after that.
    */
   push(chunk: string): string[] {
-    this.#text += chunk
+    const text = this.#tail + chunk
     const answers: string[] = []
     let start = 0
-    for (;;) {
-      const end = this.#text.indexOf(PROMPT, Math.max(start, this.#searched))
-      if (end === -1) break
-      answers.push(this.#text.slice(start, end))
+    for (let end = text.indexOf(PROMPT); end !== -1; end = text.indexOf(PROMPT, start)) {
+      answers.push(this.#pieces.join('') + text.slice(start, end))
+      this.#pieces = []
+      this.#length = 0
       start = end + PROMPT.length
     }
-    this.#text = this.#text.slice(start)
-    // A prompt may be cut: the next search begins where one could still begin.
-    this.#searched = Math.max(0, this.#text.length - PROMPT.length + 1)
-    if (this.#text.length > this.#maxLength) {
+    const tailStart = Math.max(start, text.length - PROMPT.length + 1)
+    if (tailStart > start) this.#pieces.push(text.slice(start, tailStart))
+    this.#length += tailStart - start
+    this.#tail = text.slice(tailStart)
+    if (this.#length + this.#tail.length > this.#maxLength) {
       throw new RangeError(`gave an answer longer than ${this.#maxLength} characters`)
     }
     return answers
@@ -40,6 +44,6 @@ export class PromptSplitter {
 
   /** What has arrived of an answer that is not complete. */
   get rest(): string {
-    return this.#text
+    return this.#pieces.join('') + this.#tail
   }
 }

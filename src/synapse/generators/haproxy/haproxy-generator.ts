@@ -7,6 +7,7 @@ import { ChangeReport } from './change-report.ts'
 import type { HaproxyOptions, HaproxyServiceOptions } from './config.ts'
 import type { ConfigFile } from './config-file.ts'
 import type { DesiredModel, HaproxyService } from './desired-model.ts'
+import type { FileText } from './file-text.ts'
 import { readFoundFile } from './found-file.ts'
 import { socketPaths } from './global-lines.ts'
 import { createHaproxyMetrics, type HaproxyMetrics } from './haproxy-metrics.ts'
@@ -54,7 +55,7 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
   /** The backends that the file says or will say in a moment. */
   #fileFollows: ReadonlyMap<string, Backend> | undefined
   /** What HAProxy was last loaded with; only of interest without a stats socket. */
-  #loadedText: string | undefined
+  #loadedText: FileText | undefined
   #loads = 0
 
   /**
@@ -195,17 +196,16 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
     await prepareDirectory(this.#options)
     await this.#memory?.load()
     const found = await this.#file?.read()
-    const foundState =
-      found === undefined ? undefined : { text: found, state: readFoundFile(found, this.#model.backends) }
+    const foundFile = found === undefined ? undefined : readFoundFile(found, this.#model.backends)
     try {
       await this.#process.start(signal)
     } catch (error) {
       signal.throwIfAborted()
-      if (foundState === undefined || this.#reloader.fileText === found) throw error
-      await this.#reloader.fallBack(foundState, error)
+      if (foundFile === undefined || this.#reloader.fileText?.equals(foundFile.text)) throw error
+      await this.#reloader.fallBack(foundFile, error)
       await this.#process.start(signal)
     }
-    if (!this.#ownStart && foundState !== undefined) this.#reloader.found(foundState)
+    if (!this.#ownStart && foundFile !== undefined) this.#reloader.found(foundFile)
     this.#loadedText = this.#ownStart ? this.#reloader.fileText : undefined
     this.#started = true
     this.#failedStarts = 0
@@ -223,7 +223,7 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
       signal.throwIfAborted()
       if (this.#reloader.fileText !== undefined) return // it has run before; the reloader reports what is wrong with the new one
       if (found === undefined) throw error
-      await this.#reloader.fallBack({ text: found, state: readFoundFile(found, this.#model.backends) }, error)
+      await this.#reloader.fallBack(readFoundFile(found, this.#model.backends), error)
     }
   }
 
@@ -288,7 +288,7 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
   /** Without a stats socket every change is a reload, and so is the start of synapse, as with Airbnb's. */
   #textReasons(): readonly string[] {
     if (this.#loadedText === undefined) return ['synapse has started and do_socket is off']
-    const same = this.#loadedText === this.#source.render()
+    const same = this.#loadedText.equals(this.#source.render())
     return same ? [] : ['the configuration changed and do_socket is off']
   }
 

@@ -5,6 +5,7 @@ import type { AcceptedMemory } from './accepted-memory.ts'
 import { type Blame, readComplaints } from './blame.ts'
 import { type ConfigFile, RefusedConfig } from './config-file.ts'
 import type { HaproxyService } from './desired-model.ts'
+import type { FileText } from './file-text.ts'
 import { findGuilty } from './find-guilty.ts'
 import type { HaproxyMetrics } from './haproxy-metrics.ts'
 import { PortsTaken } from './port-check.ts'
@@ -14,7 +15,7 @@ export interface IsolationOptions {
   readonly file: ConfigFile | undefined
   readonly memory: AcceptedMemory | undefined
   /** The file that these services would make. */
-  readonly render: (services: readonly HaproxyService[]) => string
+  readonly render: (services: readonly HaproxyService[]) => FileText
   /** What HAProxy runs with; undefined while it does not run or nobody knows. */
   readonly running: () => ReadonlyMap<string, string> | undefined
   readonly clock: Clock

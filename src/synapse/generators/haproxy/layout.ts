@@ -1,3 +1,4 @@
+import { FileText } from './file-text.ts'
 import type { ConfigTemplate, ConfigView, ServiceView } from './render.ts'
 
 /** The file cut where the servers of the backends stand, so that a change of some is not a new file to be laid out. */
@@ -8,7 +9,7 @@ export interface Layout {
 }
 
 interface Piece {
-  readonly text: string
+  readonly text: Buffer
   /** Whose server lines follow the text; undefined after the last of them. */
   readonly service: string | undefined
 }
@@ -42,16 +43,17 @@ export function layOut(
   }))
   // Text, number, text, number ... text.
   const parts = template(view(marked)).split(MARK)
-  const pieces = parts.flatMap((text, index) =>
-    index % 2 === 0 ? [{ text, service: services[Number(parts[index + 1])]?.name }] : [],
-  )
-  const layout = { frame, pieces }
-  return looked || fill(layout, () => '') !== frame ? undefined : layout
+  const texts = parts.filter((_, index) => index % 2 === 0)
+  if (looked || texts.join('') !== frame) return undefined
+  const serviceAfter = (index: number) => services[Number(parts[2 * index + 1])]?.name
+  return { frame, pieces: texts.map((text, index) => ({ text: Buffer.from(text), service: serviceAfter(index) })) }
 }
 
 /** The whole file. @param serverLines those of a service, each ended by a line feed. */
-export function fill({ pieces }: Layout, serverLines: (service: string) => string): string {
-  return pieces.map(({ text, service }) => (service === undefined ? text : text + serverLines(service))).join('')
+export function fill({ pieces }: Layout, serverLines: (service: string) => Buffer): FileText {
+  return new FileText(
+    pieces.flatMap(({ text, service }) => (service === undefined ? [text] : [text, serverLines(service)])),
+  )
 }
 
 export function withoutServers(service: ServiceView): ServiceView {

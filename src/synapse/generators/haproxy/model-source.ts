@@ -3,6 +3,7 @@ import type { GeneratorContext } from '../generator.ts'
 import { capabilitiesOf } from './capabilities.ts'
 import type { HaproxyOptions } from './config.ts'
 import { type DesiredContext, DesiredModel, type HaproxyService } from './desired-model.ts'
+import type { FileText } from './file-text.ts'
 import { haproxyVersion } from './haproxy-setup.ts'
 import type { ObservedServer } from './model.ts'
 import type { ConfigTemplate } from './render.ts'
@@ -65,7 +66,7 @@ export class ModelSource {
   }
 
   /** The text of the whole file, as the model is, or as other services would make it. */
-  render(services?: readonly HaproxyService[]): string {
+  render(services?: readonly HaproxyService[]): FileText {
     if (services === undefined) return this.model.render(this.#running())
     return this.model.renderOther(services, this.#running())
   }

@@ -6,6 +6,7 @@ import { WakeUp } from '../../../core/wake-up.ts'
 import { CheckedFile } from './checked-file.ts'
 import type { ConfigFile } from './config-file.ts'
 import type { HaproxyService } from './desired-model.ts'
+import type { FileText } from './file-text.ts'
 import type { HaproxyMetrics, ReloadKind } from './haproxy-metrics.ts'
 import type { DesiredState } from './model.ts'
 import { PortsTaken, takenPorts } from './port-check.ts'
@@ -30,7 +31,7 @@ export interface FileState extends Pick<DesiredState, 'structure' | 'backends'> 
 }
 
 export interface KnownFile {
-  readonly text: string
+  readonly text: FileText
   readonly state: FileState
 }
 
@@ -43,7 +44,7 @@ export interface ReloaderOptions {
   /** What HAProxy shall be now. */
   readonly desired: () => FileState
   /** The text of the file that says so. */
-  readonly render: () => string
+  readonly render: () => FileText
   /** HAProxy was reloaded for these reasons, and runs with the file as it is now. */
   readonly onLoaded: (reasons: readonly string[]) => void
   /** Default: nobody listens. */
@@ -97,7 +98,7 @@ export class Reloader {
   }
 
   /** The text of the file on disk, as far as it is known. */
-  get fileText(): string | undefined {
+  get fileText(): FileText | undefined {
     return this.#onDisk?.text
   }
 

@@ -73,6 +73,8 @@ export interface BuiltService {
   readonly ok: true
   readonly view: ServiceView
   readonly backend: Backend
+  /** `view.backend.serverLines`, made when somebody asks for them. The same object as long as the servers are the same. */
+  readonly serverLines: Buffer
   readonly sharedLines: readonly string[]
   readonly warnings: readonly Warning[]
 }
@@ -104,6 +106,9 @@ export function buildService(input: ServiceInput): ServiceResult {
       name,
       frontend: outline.frontend,
       backend: backendView(backendName, outline.backendLines, servers.servers, cached.lines),
+    },
+    get serverLines() {
+      return cached.lines.write(servers.servers)
     },
   }
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { systemClock } from '../../../../../src/core/clock.ts'
 import { CheckedFile } from '../../../../../src/synapse/generators/haproxy/checked-file.ts'
 import { ConfigFile } from '../../../../../src/synapse/generators/haproxy/config-file.ts'
+import { FileText } from '../../../../../src/synapse/generators/haproxy/file-text.ts'
 import { desired, haproxyService, instance } from '../../../../harness/haproxy-model.ts'
 
 const never = new AbortController().signal
@@ -21,7 +22,7 @@ function partsOf(servers: number, options = '') {
 describe('CheckedFile', () => {
   let directory: string
   let now: number
-  let onDisk: string | undefined
+  let onDisk: FileText | undefined
   let file: CheckedFile
 
   beforeEach(async () => {
@@ -41,8 +42,9 @@ describe('CheckedFile', () => {
     return new CheckedFile(new ConfigFile(config), clock)
   }
   const write = async ({ text, parts }: typeof SMALL, mustCheck = false) => {
-    await file.write(text, parts, { onDisk, mustCheck }, never)
-    onDisk = text
+    const wanted = FileText.of(text)
+    await file.write(wanted, parts, { onDisk, mustCheck }, never)
+    onDisk = wanted
     assert.equal(await readFile(join(directory, 'haproxy.cfg'), 'utf8'), text)
   }
   const checks = async () => (await readFile(join(directory, 'checks'), 'utf8')).split('\n').length - 1

@@ -20,12 +20,12 @@ const file = (inter: string) => `global\n\nbackend web\n\tmode http\n\t${formatS
 
 describe('readFoundFile()', () => {
   it('reads the options that a running server was started with, not those wanted now', () => {
-    const found = readFoundFile(file('1s'), backends('7s'))
+    const { state: found } = readFoundFile(file('1s'), backends('7s'))
     assert.deepEqual(found.backends.get('web')?.servers[0]?.options, ['check', 'inter', '1s'])
   })
 
   it('knows no server that the file does not have', () => {
-    assert.deepEqual(readFoundFile('backend web\n', backends('1s')).backends.get('web')?.servers, [])
+    assert.deepEqual(readFoundFile('backend web\n', backends('1s')).state.backends.get('web')?.servers, [])
   })
 
   for (const { name, now, reasons } of [
@@ -34,7 +34,7 @@ describe('readFoundFile()', () => {
   ]) {
     it(`${name}`, () => {
       const wanted = backends(now)
-      const { structure, backends: known } = readFoundFile(file('1s'), wanted)
+      const { structure, backends: known } = readFoundFile(file('1s'), wanted).state
       const ledger = new ServerLedger()
       ledger.load(known)
       const { host: address, ...rest } = server('1s')

@@ -74,7 +74,7 @@ describe('DesiredModel', () => {
     ]
     for (const step of steps) {
       model.update(step, same, new Map())
-      assert.equal(model.render(new Map()), desired(step).state.configText)
+      assert.equal(model.render(new Map()).toString(), desired(step).state.configText)
       assert.equal(model.fileState.frame, desired(step).layout?.frame)
     }
   })
@@ -85,7 +85,7 @@ describe('DesiredModel', () => {
     const same = context(template)
     model.update([haproxyService('web', {}, [])], same, new Map())
     model.update([haproxyService('web', {}, [instance('10.0.0.1', 80)])], same, new Map())
-    assert.match(model.render(new Map()), /^server 10\.0\.0\.1:80 /m)
+    assert.match(model.render(new Map()).toString(), /^server 10\.0\.0\.1:80 /m)
   })
 
   it('DesiredModel.fileState has no frame while a service cannot be built, and the file is without it', () => {
@@ -96,6 +96,6 @@ describe('DesiredModel', () => {
     const two = haproxyService('web', {}, [instance('10.0.0.1', 80), instance('10.0.0.2', 80)])
     model.update([two], tight, new Map())
     assert.equal(model.fileState.frame, undefined)
-    assert.doesNotMatch(model.render(new Map()), /backend web/)
+    assert.doesNotMatch(model.render(new Map()).toString(), /backend web/)
   })
 })
