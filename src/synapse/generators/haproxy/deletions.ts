@@ -17,17 +17,21 @@ export interface TombstoneInput {
 /** The tombstones after an observation: new ones, and the older ones that are still there and still unwanted. */
 export function updateTombstones(previous: readonly Tombstone[], input: TombstoneInput): readonly Tombstone[] {
   const { desired, observed, now, deleteDelayMs } = input
-  const old = new Map(previous.map((tombstone) => [keyOf(tombstone), tombstone]))
+  // By two names and not by one key of both: there may be thousands, at each pass.
+  const old = new Map<string, Map<string, Tombstone>>()
+  for (const tombstone of previous) {
+    const known = old.get(tombstone.backend) ?? new Map<string, Tombstone>()
+    old.set(tombstone.backend, known.set(tombstone.name, tombstone))
+  }
   return [...desired.backends.values()].flatMap((backend) => {
     const resting = (observed.backends.get(backend.name) ?? []).filter(({ adminState }) => adminState === 'maint')
     if (resting.length === 0) return []
     const wanted = new Set(backend.servers.map(({ name }) => name))
+    const known = old.get(backend.name)
+    const fresh = { backend: backend.name, since: now, nextTryAt: now + deleteDelayMs, refusals: 0 }
     return resting
       .filter(({ name }) => !wanted.has(name) && !backend.fixedServers?.has(name))
-      .map(({ name }): Tombstone => {
-        const fresh = { backend: backend.name, name, since: now, nextTryAt: now + deleteDelayMs, refusals: 0 }
-        return old.get(keyOf(fresh)) ?? fresh
-      })
+      .map(({ name }) => known?.get(name) ?? { ...fresh, name })
   })
 }
 
@@ -58,8 +62,4 @@ export function afterRefusal(tombstone: Tombstone, now: number): Tombstone {
 export function nextDeletionAt(tombstones: readonly Tombstone[]): number | undefined {
   const next = Math.min(...tombstones.map(({ nextTryAt }) => nextTryAt))
   return Number.isFinite(next) ? next : undefined
-}
-
-function keyOf({ backend, name }: Pick<Tombstone, 'backend' | 'name'>): string {
-  return `${backend}/${name}`
 }

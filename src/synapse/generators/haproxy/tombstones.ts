@@ -10,6 +10,8 @@ const MOST_AT_ONCE = 200
 
 /** Deletions gather for this long: each takes a look at connections, and none is urgent. */
 const GATHER_MS = 2_000
+/** So long they wait for a pass that has nothing else to do. */
+const PATIENCE_MS = 5_000
 
 /** The servers of one worker that are in maintenance because their instances are gone, until they are deleted. */
 export class Tombstones {
@@ -58,6 +60,12 @@ export class Tombstones {
   nextAt(): number | undefined {
     const next = nextDeletionAt(this.#all())
     return next === undefined ? undefined : Math.max(next, this.#lookedAt + GATHER_MS)
+  }
+
+  /** Whether deletions have waited long enough for a pass without changes, which they would hold up. */
+  isLate(now: number): boolean {
+    const next = this.nextAt()
+    return next !== undefined && now >= next + PATIENCE_MS
   }
 
   /**

@@ -100,7 +100,10 @@ export class WorkerReconciler {
     for (const name of applied.unread) this.#unread.add(name)
     this.#reportDrift(target, applied, isNews)
     this.#settle(due, applied)
-    const deleted = await this.tombstones.deleteDue(link, this.#clock.now(), signal)
+    const now = this.#clock.now()
+    // Where changes come one after the other, the next of them waits for what this pass does.
+    const mayDelete = applied.outcomes.length === 0 || this.tombstones.isLate(now)
+    const deleted = mayDelete ? await this.tombstones.deleteDue(link, now, signal) : []
     if (deleted.length > 0) this.#hooks.onAnswered(deleted)
     this.#dropGone(target)
     return {
