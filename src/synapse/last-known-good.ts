@@ -100,11 +100,7 @@ const END_OF_LIST = Buffer.from('\n  ]')
 const END = Buffer.from('\n}}\n')
 
 function sameParts(a: Parts, b: Parts): boolean {
-  const names = [...b.keys()]
-  return (
-    a.size === b.size &&
-    [...a].every(([name, lines], index) => name === names[index] && (b.get(name)?.equals(lines) ?? false))
-  )
+  return a.size === b.size && [...a].every(([name, lines]) => b.get(name)?.equals(lines) === true)
 }
 
 function encodeKnown({ sequence, ...instance }: ServiceInstance): string {

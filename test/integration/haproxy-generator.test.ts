@@ -366,6 +366,27 @@ describeOnEachHaproxy('haproxy generator, managed', (binary) => {
     await eventually(async () => assert.equal(await driver.metric('synapse_haproxy_drift_repairs_total'), 1))
   })
 
+  it('haproxy generator deletes servers also while changes never end', async () => {
+    const driver = await started(['a', 'b'], { tombstone_delete_delay: 1, use_nerve_weights: true })
+    let weight = 1
+    const change = async () => {
+      weight = 1 + (weight % 100)
+      driver.discover('web', [instance(named('a'), { weight })])
+      const passes = driver.passes
+      while (driver.passes === passes) await new Promise(setImmediate)
+    }
+    let ended = false
+    const changes = (async () => {
+      while (!ended) await change()
+    })()
+    try {
+      await eventually(async () => assert.equal((await showServers(stats, 'web')).length, 1), 15_000)
+    } finally {
+      ended = true
+      await changes
+    }
+  }).timeout(20_000)
+
   it('haproxy generator never touches sections and servers that are not its own', async () => {
     const foreign = await freePort()
     const driver = await started(['a'], {

@@ -11,7 +11,7 @@ const MOST_AT_ONCE = 200
 /** Deletions gather for this long: each takes a look at connections, and none is urgent. */
 const GATHER_MS = 2_000
 /** So long they wait for a pass that has nothing else to do. */
-const PATIENCE_MS = 5_000
+const PATIENCE_MS = 2_000
 
 /** The servers of one worker that are in maintenance because their instances are gone, until they are deleted. */
 export class Tombstones {
