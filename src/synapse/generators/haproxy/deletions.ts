@@ -35,12 +35,11 @@ export function updateTombstones(previous: readonly Tombstone[], input: Tombston
   })
 }
 
-/** Deletions that are due, the oldest first. `limit`: the most for one pass. */
-export function planDeletions(tombstones: readonly Tombstone[], now: number, limit = 100): readonly RuntimeCommand[] {
+/** Deletions that are due, the oldest first. */
+export function planDeletions(tombstones: readonly Tombstone[], now: number): readonly RuntimeCommand[] {
   return tombstones
     .filter(({ nextTryAt }) => nextTryAt <= now)
     .sort((a, b) => a.since - b.since)
-    .slice(0, limit)
     .map(({ backend, name }) => ({ kind: 'del-server', backend, name }))
 }
 

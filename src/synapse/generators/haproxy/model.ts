@@ -99,6 +99,8 @@ export interface Tombstone {
   readonly nextTryAt: number
   /** Deletions that HAProxy refused. */
   readonly refusals: number
+  /** Whether the last look found it without connections. Default: nobody has looked. */
+  readonly wasQuiet?: boolean
 }
 
 /** What has to be done, in the order: commands, file, reload. */

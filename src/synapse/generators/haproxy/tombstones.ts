@@ -10,17 +10,20 @@ const MOST_AT_ONCE = 200
 
 /** Deletions gather for this long: each takes a look at connections, and none is urgent. */
 const GATHER_MS = 2_000
+/** Unless there are more than may be deleted at once: what is left makes each pass over its service longer. */
+const BACKLOG_MS = 250
 /** So long they wait for a pass that has nothing else to do. */
 const PATIENCE_MS = 2_000
+
+/** What deleting takes of a worker. */
+type Deleter = Pick<WorkerLink, 'connections' | 'execute'>
 
 /** The servers of one worker that are in maintenance because their instances are gone, until they are deleted. */
 export class Tombstones {
   readonly #deleteDelayMs: number
   #byBackend = new Map<string, Map<string, Tombstone>>()
-  /** Found without connections by the last look, as `backend/server`. */
-  #quiet = new Set<string>()
-  /** When deletions were last looked at. */
-  #lookedAt = Number.NEGATIVE_INFINITY
+  /** Deletions are not looked at before. */
+  #restsUntil = Number.NEGATIVE_INFINITY
 
   constructor(deleteDelayMs: number) {
     this.#deleteDelayMs = deleteDelayMs
@@ -35,7 +38,6 @@ export class Tombstones {
   /** A new worker has none: its file lists only servers that are wanted. */
   clear(): void {
     this.#byBackend.clear()
-    this.#quiet.clear()
   }
 
   /** Takes note of an observation of this backend. */
@@ -59,7 +61,7 @@ export class Tombstones {
   /** When the next deletion is due, on `clock.now()`; undefined when none is. */
   nextAt(): number | undefined {
     const next = nextDeletionAt(this.#all())
-    return next === undefined ? undefined : Math.max(next, this.#lookedAt + GATHER_MS)
+    return next === undefined ? undefined : Math.max(next, this.#restsUntil)
   }
 
   /** Whether deletions have waited long enough for a pass without changes, which they would hold up. */
@@ -69,22 +71,21 @@ export class Tombstones {
   }
 
   /**
-   * Deletes what is due and was found without connections twice. What HAProxy refuses is tried again later, never at once.
+   * Deletes what is due and was found without connections twice, a few at a time. What HAProxy refuses is tried again later, never at once.
    */
-  async deleteDue(link: WorkerLink, now: number, signal: AbortSignal): Promise<readonly CommandOutcome[]> {
-    const due = now < this.#lookedAt + GATHER_MS ? [] : planDeletions(this.#all(), now).slice(0, MOST_AT_ONCE)
+  async deleteDue(link: Deleter, now: number, signal: AbortSignal): Promise<readonly CommandOutcome[]> {
+    const due = now < this.#restsUntil ? [] : planDeletions(this.#all(), now)
     if (due.length === 0) return []
-    this.#lookedAt = now
     const quiet = await this.#look(link, due, signal)
-    const commands = due.filter((command) => {
-      const key = keyOf(command.backend, serverOf(command))
-      return quiet.has(key) && this.#quiet.has(key)
-    })
-    for (const { backend, name } of due.map((command) => ({ backend: command.backend, name: serverOf(command) }))) {
-      const key = keyOf(backend, name)
-      if (!quiet.has(key) || !this.#quiet.has(key)) this.#postpone(backend, name, now + SECOND_LOOK_MS)
+    const ready: RuntimeCommand[] = []
+    for (const command of due) {
+      const name = serverOf(command)
+      const isQuiet = quiet.has(keyOf(command.backend, name))
+      if (isQuiet && this.#byBackend.get(command.backend)?.get(name)?.wasQuiet) ready.push(command)
+      else this.#change(command.backend, name, (known) => seen(known, isQuiet, now + SECOND_LOOK_MS))
     }
-    this.#quiet = quiet
+    this.#restsUntil = now + (ready.length > MOST_AT_ONCE ? BACKLOG_MS : GATHER_MS)
+    const commands = ready.slice(0, MOST_AT_ONCE)
     const touched = [...new Set(commands.map(({ backend }) => backend))]
     const outcomes = await link.execute(commands, touched, signal)
     for (const { command, answer } of outcomes) {
@@ -100,17 +101,13 @@ export class Tombstones {
   }
 
   /** Those of these servers that nothing is connected to. */
-  async #look(link: WorkerLink, due: readonly RuntimeCommand[], signal: AbortSignal): Promise<Set<string>> {
+  async #look(link: Deleter, due: readonly RuntimeCommand[], signal: AbortSignal): Promise<Set<string>> {
     const quiet = new Set<string>()
     const servers = new Set(due.map((command) => keyOf(command.backend, serverOf(command))))
     for (const [key, { used, idle }] of await link.connections(servers, signal)) {
       if (used + idle === 0) quiet.add(key)
     }
     return quiet
-  }
-
-  #postpone(backend: string, name: string, until: number): void {
-    this.#change(backend, name, (tombstone) => ({ ...tombstone, nextTryAt: until }))
   }
 
   #remove(backend: string, name: string): void {
@@ -125,6 +122,12 @@ export class Tombstones {
     if (tombstone !== undefined) tombstones?.set(name, change(tombstone))
   }
 }
+
+const seen = (tombstone: Tombstone, wasQuiet: boolean, nextTryAt: number): Tombstone => ({
+  ...tombstone,
+  wasQuiet,
+  nextTryAt,
+})
 
 function keyOf(backend: string, name: string): string {
   return `${backend}/${name}`
