@@ -6,6 +6,7 @@ import { failed, type LoadReport } from '../load/load.ts'
 import { describeMachine, loadAverage } from '../machine.ts'
 import { table } from '../report.ts'
 import { now, sleep } from '../time.ts'
+import { HaproxyLog } from './haproxy-log.ts'
 import { divergence, type Memory, memory, metric, oldWorkersLeft } from './invariants.ts'
 import { seededRandom } from './random.ts'
 import { type Stage, setStage } from './stage.ts'
@@ -34,10 +35,20 @@ class Soak {
   #levelMemory: Memory | undefined
 
   async run(minutes: number, seed: number, haproxy: string): Promise<void> {
+    const log = await HaproxyLog.listen(this.#startedAt)
+    try {
+      await this.#runOn(log, minutes, seed, haproxy)
+    } finally {
+      log.close()
+    }
+  }
+
+  async #runOn(log: HaproxyLog, minutes: number, seed: number, haproxy: string): Promise<void> {
     const random = seededRandom(seed)
     const stage = await setStage({
       haproxy,
       random,
+      logTo: log.address,
       onDeed: (deed, service, host) => this.#count(deed, `${service} ${host}`),
     })
     const forget = closeOnSignal(() => stage.close())
@@ -51,7 +62,7 @@ class Soak {
             await trouble.run(stage, random)
           }),
         ),
-        this.#watchFailures(stage),
+        this.#watchFailures(stage, log),
       ]
       while (now() < end && this.problems.length === 0) {
         await this.#sleepUntil(Math.min(end, now() + CALM_EVERY_MS))
@@ -94,7 +105,7 @@ class Soak {
     this.#acting = true
   }
 
-  async #watchFailures(stage: Stage): Promise<void> {
+  async #watchFailures(stage: Stage, log: HaproxyLog): Promise<void> {
     while (!this.#stopped) {
       await sleep(500)
       const reports = await Promise.all(stage.loads.map((load) => load.report()))
@@ -103,7 +114,7 @@ class Soak {
         const kinds = reports.map(({ failures }) => JSON.stringify(failures)).join(' ')
         const stall = Math.max(...reports.map(({ stallMs }) => stallMs)).toFixed(0)
         this.#problem(
-          `lost requests (longest stall of the load ${stall} ms): ${kinds} after\n    ${this.#recent.join('\n    ')}`,
+          `lost requests (longest stall of the load ${stall} ms): ${kinds} after\n    ${this.#recent.join('\n    ')}\n  what HAProxy says of the last requests that were not normal:\n    ${log.recent.join('\n    ')}`,
         )
       }
       this.#failedSoFar = total

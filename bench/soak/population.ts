@@ -23,7 +23,7 @@ interface Member {
 }
 
 /** What happened to a service, and how often. */
-export type Deed = 'join' | 'return' | 'leave' | 'drain' | 'weight' | 'kill' | 'dead target'
+export type Deed = 'join' | 'return' | 'leave' | 'drain' | 'weight' | 'kill' | 'dead target' | 'gone'
 
 export interface PopulationOptions {
   readonly service: BenchService
@@ -149,6 +149,7 @@ export class Population {
     this.#later(between(random, KILLED_MS.least, KILLED_MS.most), async () => {
       this.#members.delete(member.host)
       await registry.remove(member.registered)
+      onDeed('gone', service.name, member.host)
       this.#sick = false
     })
   }

@@ -46,6 +46,8 @@ export interface StageOptions {
   readonly haproxy: string
   readonly random: () => number
   readonly onDeed: (deed: Deed, service: string, host: string) => void
+  /** Where HAProxy tells of requests that were not normal. */
+  readonly logTo: string
 }
 
 /** Starts all, with load, and returns when every service is ready. What was started is stopped when something fails. */
@@ -63,7 +65,7 @@ export async function setStage(options: StageOptions): Promise<Stage> {
 }
 
 async function build(
-  { haproxy, random, onDeed }: StageOptions,
+  { haproxy, random, onDeed, logTo }: StageOptions,
   closers: (() => unknown)[],
 ): Promise<Omit<Stage, 'close'>> {
   const zookeeper = await startZooKeeper({ javaOptions: ['-Xmx256m'] })
@@ -94,7 +96,12 @@ async function build(
 
   const directory = await mkdtemp(join(tmpdir(), 'soak-'))
   closers.push(() => rm(directory, { recursive: true, force: true }))
-  const synapse = await ownSubject(undefined, haproxy).start({ directory, zookeeper: synapseLink.hosts, services })
+  const synapse = await ownSubject(undefined, haproxy).start({
+    directory,
+    zookeeper: synapseLink.hosts,
+    services,
+    logTo,
+  })
   closers.push(() => synapse.stop())
   const wanted = populations.reduce((sum, { expected }) => sum + expected.size, NERVE_INSTANCES)
   await untilReady(synapse, wanted)

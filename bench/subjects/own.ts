@@ -46,7 +46,7 @@ function profiling(directory: string | undefined): Readonly<Record<string, strin
 
 /** synapse.yaml, as keys. */
 export function config(
-  { directory, zookeeper, services }: SubjectInput,
+  { directory, zookeeper, services, logTo }: SubjectInput,
   haproxy = 'haproxy',
 ): Readonly<Record<string, unknown>> {
   return {
@@ -55,8 +55,8 @@ export function config(
       haproxy_path: haproxy,
       run_directory: join(directory, 'haproxy'),
       use_nerve_weights: true,
-      global: ['maxconn 8000', 'nbthread 2'],
-      defaults: DEFAULTS,
+      global: ['maxconn 8000', 'nbthread 2', ...(logTo === undefined ? [] : [`log ${logTo} local0`])],
+      defaults: logTo === undefined ? DEFAULTS : [...DEFAULTS, ...LOG_TROUBLE],
     },
     services: Object.fromEntries(services.map((service) => [service.name, serviceConfig(zookeeper, service)])),
   }
@@ -88,6 +88,8 @@ export const DEFAULTS = [
   'option redispatch 1',
   'retry-on conn-failure empty-response',
 ]
+
+const LOG_TROUBLE = ['log global', 'option httplog', 'option dontlog-normal']
 
 function serviceConfig(zookeeper: string, { path, port, backend, serverOptions, panicThreshold }: BenchService) {
   return {

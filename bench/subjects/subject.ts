@@ -19,6 +19,8 @@ export interface SubjectInput {
   /** ZooKeeper's connection string. */
   readonly zookeeper: string
   readonly services: readonly BenchService[]
+  /** Where HAProxy shall send a line for each request that was not normal, by syslog. Default: nowhere. */
+  readonly logTo?: string
 }
 
 export type CheckKind = 'http' | 'http-keep-alive' | 'tcp'
