@@ -5,8 +5,8 @@ import { setFlagsFromString } from 'node:v8'
 /**
  * nerve shares its machine with what it serves: memory counts for more than the last percent of speed. Left alone, V8
  * lets garbage grow to several times what is in use and does not give it back: nerve with a thousand services then takes
- * 300 MB instead of about 115. A check on a kept connection then costs 0.21 ms of CPU time instead of 0.12, most of it for
- * the small space for new objects; one on a fresh connection hardly more. (A running process cannot set Node's own options.)
+ * 300 MB instead of about 110. The price is CPU time for a check on a kept connection, most of it for the small space for new
+ * objects; one on a fresh connection hardly costs more. (A running process cannot set Node's own options.)
  */
 const SMALL_MEMORY = [
   '--semi-space-growth-factor=1', // the space for new objects keeps its first size, 1 MB instead of up to 16
