@@ -50,6 +50,7 @@ export const pureFiles: readonly string[] = [
   'src/synapse/generators/haproxy/answers.ts',
   'src/synapse/generators/haproxy/backend-lines.ts',
   'src/synapse/generators/haproxy/capabilities.ts',
+  'src/synapse/generators/haproxy/carry-over.ts',
   'src/synapse/generators/haproxy/check-services.ts',
   'src/synapse/generators/haproxy/commands.ts',
   'src/synapse/generators/haproxy/desired.ts',

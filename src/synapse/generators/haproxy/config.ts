@@ -246,6 +246,11 @@ export function isManaged(options: Pick<HaproxyOptions, 'reload_command' | 'do_r
   return options.reload_command === undefined && options.do_reloads
 }
 
+/** The file that HAProxy starts from. */
+export function configPath(options: Pick<HaproxyOptions, 'config_file_path' | 'run_directory'>): string {
+  return options.config_file_path ?? `${options.run_directory}/haproxy.cfg`
+}
+
 interface MissingOption {
   readonly key: string
   readonly because: string

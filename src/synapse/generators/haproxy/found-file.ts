@@ -1,6 +1,6 @@
+import type { KnownFile } from './file-state.ts'
 import { FileText } from './file-text.ts'
 import type { Backend } from './model.ts'
-import type { KnownFile } from './reloader.ts'
 import { sectionsOf, structureOf } from './sections.ts'
 
 /**

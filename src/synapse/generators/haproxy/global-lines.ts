@@ -1,4 +1,4 @@
-import { type HaproxyOptions, isManaged } from './config.ts'
+import { configPath, type HaproxyOptions, isManaged } from './config.ts'
 
 // A HAProxy of ours without a limit of its own reserves memory for as many connections as the process may have files,
 // which a container often leaves at a billion. A `maxconn` in its place would keep HAProxy from starting where fewer
@@ -26,6 +26,24 @@ function ownSocketPaths(options: HaproxyOptions): readonly string[] {
   return isManaged(options) || paths.length === 1 ? paths : []
 }
 
+const STATE_FILE = 'server-state-file'
+const LOAD_STATE = 'load-server-state-from-file'
+
+/**
+ * Where synapse tells the next worker what the present one knows of its servers; undefined when it does not: it cannot ask
+ * HAProxy, somebody else reloads it, the user's own lines deal with the matter, or `zero-warning` would make of each server
+ * that is down a HAProxy that does not start.
+ * @see https://docs.haproxy.org/2.6/configuration.html#load-server-state-from-file
+ */
+export function serverStatePath(options: HaproxyOptions): string | undefined {
+  const { do_writes: writes, do_reloads: reloads, do_socket: asks, global = [] } = options
+  if (!writes || !reloads || !asks || ownDefaultsSection(options) !== undefined) return undefined
+  const own = [...global, ...givenDefaults(options)].map((line) => line.split(/\s+/)[0] ?? '')
+  return own.some((word) => STATE_WORDS.has(word)) ? undefined : `${configPath(options)}.servers`
+}
+
+const STATE_WORDS: ReadonlySet<string> = new Set([STATE_FILE, 'server-state-base', LOAD_STATE, 'zero-warning'])
+
 /** The lines of `global`: the user's, and what synapse's driver needs where they do not have it. */
 export function globalLines(options: HaproxyOptions): readonly string[] {
   const managed = isManaged(options)
@@ -34,19 +52,25 @@ export function globalLines(options: HaproxyOptions): readonly string[] {
     own.some((line) => keywords.every((keyword, index) => line.split(/\s+/)[index] === keyword))
   const lines = [...own]
   if (managed && !has('maxconn') && !has('fd-hard-limit') && !has('ulimit-n')) lines.push(FILE_LIMIT)
-  if (options.do_socket || managed) {
-    const missing = ownSocketPaths(options).filter((path) => !has('stats', 'socket', path))
-    lines.push(...missing.map((path) => `stats socket ${path} mode 600 level admin expose-fd listeners`))
-    // One idle connection of synapse stays open; HAProxy's own default would close it after 10 seconds.
-    if (missing.length > 0 && !has('stats', 'timeout')) lines.push('stats timeout 1h')
-    if (missing.length > 0 && !has('stats', 'maxconn')) lines.push('stats maxconn 20')
-  }
+  if (options.do_socket || managed) lines.push(...socketLines(options, has))
+  const statePath = serverStatePath(options)
+  if (statePath !== undefined) lines.push(`${STATE_FILE} ${statePath}`)
   if (managed && options.hard_stop_after !== null && !has('hard-stop-after')) {
     lines.push(`hard-stop-after ${formatTime(options.hard_stop_after)}`)
   }
   if (managed && options.mworker_max_reloads !== undefined && !has('mworker-max-reloads')) {
     lines.push(`mworker-max-reloads ${options.mworker_max_reloads}`)
   }
+  return lines
+}
+
+/** What the driver needs to talk to HAProxy, unless the user has such a socket. */
+function socketLines(options: HaproxyOptions, has: (...keywords: readonly string[]) => boolean): readonly string[] {
+  const missing = ownSocketPaths(options).filter((path) => !has('stats', 'socket', path))
+  const lines = missing.map((path) => `stats socket ${path} mode 600 level admin expose-fd listeners`)
+  // One idle connection of synapse stays open; HAProxy's own default would close it after 10 seconds.
+  if (missing.length > 0 && !has('stats', 'timeout')) lines.push('stats timeout 1h')
+  if (missing.length > 0 && !has('stats', 'maxconn')) lines.push('stats maxconn 20')
   return lines
 }
 
@@ -63,15 +87,24 @@ const UNITS = [
   ['s', 1000],
 ] as const
 
-/** The lines of `defaults`. */
+/** The lines of `defaults`: the user's, or else ours, and what makes a new worker learn from the one before. */
 export function defaultsLines(options: HaproxyOptions): readonly string[] {
+  const lines = givenDefaults(options)
+  return serverStatePath(options) === undefined ? lines : [...lines, `${LOAD_STATE} global`]
+}
+
+function givenDefaults(options: HaproxyOptions): readonly string[] {
   return options.defaults ?? (isManaged(options) ? DEFAULT_DEFAULTS : [])
 }
 
 /** The `defaults` that services live under: those of the last such section before them. */
 export function effectiveDefaults(options: HaproxyOptions): readonly string[] {
-  const extra = Object.entries(options.extra_sections).findLast(([header]) => /^defaults\b/.test(header.trim()))
-  return extra === undefined ? defaultsLines(options) : extra[1]
+  return ownDefaultsSection(options) ?? givenDefaults(options)
+}
+
+/** The lines of the last `defaults` among `extra_sections`, which takes the place of ours. */
+function ownDefaultsSection({ extra_sections: sections }: HaproxyOptions): readonly string[] | undefined {
+  return Object.entries(sections).findLast(([header]) => /^defaults\b/.test(header.trim()))?.[1]
 }
 
 const IDLE_CLOSE = 'option idle-close-on-response'

@@ -4,14 +4,22 @@ import type { Task } from '../../../core/tasks.ts'
 import type { Generator, GeneratorContext } from '../generator.ts'
 import { AcceptedMemory } from './accepted-memory.ts'
 import { ChangeReport } from './change-report.ts'
-import type { HaproxyOptions, HaproxyServiceOptions } from './config.ts'
+import { configPath, type HaproxyOptions, type HaproxyServiceOptions } from './config.ts'
 import type { ConfigFile } from './config-file.ts'
 import type { DesiredModel, HaproxyService } from './desired-model.ts'
+import type { FileState } from './file-state.ts'
 import type { FileText } from './file-text.ts'
 import { readFoundFile } from './found-file.ts'
 import { socketPaths } from './global-lines.ts'
 import { createHaproxyMetrics, type HaproxyMetrics } from './haproxy-metrics.ts'
-import { configPath, createConfigFile, createProcess, createServerMemory, prepareDirectory } from './haproxy-setup.ts'
+import {
+  createConfigFile,
+  createProcess,
+  createReloader,
+  createServerMemory,
+  createWorker,
+  prepareDirectory,
+} from './haproxy-setup.ts'
 import { describeHaproxy } from './haproxy-state.ts'
 import type { Lookup } from './host-names.ts'
 import { Intake } from './intake.ts'
@@ -23,11 +31,11 @@ import type { HaproxyProcess } from './process.ts'
 import { Propagation } from './propagation.ts'
 import { changedServices } from './reasons.ts'
 import { ReloadReasons } from './reload-reasons.ts'
-import { type FileState, Reloader } from './reloader.ts'
+import type { Reloader } from './reloader.ts'
 import { RunningMemory } from './running-memory.ts'
 import { watchWorkers } from './watch-workers.ts'
-import { WorkerLink } from './worker-link.ts'
-import { WorkerReconciler, type WorkerResult } from './worker-reconciler.ts'
+import type { WorkerLink } from './worker-link.ts'
+import type { WorkerReconciler, WorkerResult } from './worker-reconciler.ts'
 
 /** The haproxy generator: HAProxy, its file and its servers are as the services say. */
 export class HaproxyGenerator implements Generator<HaproxyServiceOptions, HaproxyOptions> {
@@ -71,8 +79,7 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
     this.#metrics = createHaproxyMetrics(context.metrics)
     this.#propagation = new Propagation(this.#metrics.propagation, context.clock)
     this.#report = new ChangeReport({
-      clock: context.clock,
-      log: context.log,
+      ...context,
       metrics: this.#metrics,
       propagation: this.#propagation,
       serviceOf: (backend) => this.#model.backends.get(backend)?.service ?? backend,
@@ -80,6 +87,7 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
     this.#file = createConfigFile(options, context)
     this.#memory = this.#file && new RunningMemory(`${configPath(options)}.running`, context.log)
     this.#intake = new Intake({
+      ...context,
       file: this.#file,
       memory: this.#file && new AcceptedMemory(`${configPath(options)}.services`, context.log),
       render: (services) => this.#source.render(services),
@@ -87,8 +95,6 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
       servers: createServerMemory(options, context, () => this.#model.backends),
       lookup,
       onChange: context.trigger,
-      clock: context.clock,
-      log: context.log,
       metrics: this.#metrics,
     })
     this.#process = createProcess(options, context, {
@@ -131,7 +137,7 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
     if (failed !== undefined) throw failed.reason
     // A reload that ended meanwhile has made these reasons old; it has asked for another pass.
     if (loads === this.#loads) this.#wantReload(results)
-    await this.#memory?.save(this.#workers.map(({ link }) => link))
+    await this.#memory?.save(this.#links)
     const changed = this.#source.found(this.#workers[0]?.link.worker?.version)
     const againMs = [this.#intake.isolation.retryInMs, ...results.map((result) => result.againMs)]
     return { requeueAfterMs: changed ? 0 : Math.min(60_000, ...againMs) }
@@ -143,38 +149,29 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
       reloader: this.#reloader,
       intake: this.#intake,
       model: this.#model,
-      links: this.#workers.map(({ link }) => link),
+      links: this.#links,
       tombstones: this.#tombstones(),
       stubborn: this.#reasons.stubborn,
     })
   }
 
   #createReloader(): Reloader {
-    const { clock, log, random } = this.#context
-    const { do_reloads: reloads, restart_interval: restartIntervalMs, restart_jitter: restartJitter } = this.#options
-    return new Reloader({
+    return createReloader(this.#options, this.#context, {
       file: this.#file,
-      process: reloads && this.#file !== undefined ? this.#process : undefined,
-      restartIntervalMs,
-      restartJitter,
-      desired: () => this.#model.fileState,
-      render: () => this.#source.render(),
+      process: this.#process,
+      source: this.#source,
+      links: () => this.#links,
       onLoaded: (reasons) => this.#onLoaded(reasons),
-      onReloadFailed: () => this.#context.onEvent?.({ kind: 'reload-failed' }),
       onAccepted: (accepted) => this.#intake.isolation.accepted(accepted),
       isolate: (error, before, inner) => this.#isolate(error, before, inner),
-      clock,
-      log,
-      random,
       metrics: this.#metrics,
     })
   }
 
   #createWorker(address: string): WorkerReconciler {
-    const { socket_timeout: deadlineMs, tombstone_delete_delay: deleteDelayMs } = this.#options
-    const link = new WorkerLink({ address, clock: this.#clock, deadlineMs, onLost: () => this.#onLost() })
-    return new WorkerReconciler(link, this.#clock, deleteDelayMs, {
-      onNewWorker: (newLink, first) => this.#onNewWorker(newLink, first),
+    return createWorker(address, this.#options, this.#context, {
+      onLost: () => this.#onLost(),
+      onNewWorker: (link, first) => this.#onNewWorker(link, first),
       onAnswered: (outcomes) => this.#report.answered(outcomes),
       onDrift: (outcomes) => this.#report.drifted(outcomes),
     })
@@ -252,7 +249,7 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
     this.#loads += 1
     this.#reasons.reloaded(reasons)
     this.#loadedText = this.#reloader.fileText
-    for (const { link } of this.#workers) link.close()
+    for (const link of this.#links) link.close()
     this.#context.trigger()
   }
 
@@ -292,13 +289,17 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
     return same ? [] : ['the configuration changed and do_socket is off']
   }
 
+  get #links(): readonly WorkerLink[] {
+    return this.#workers.map(({ link }) => link)
+  }
+
   #tombstones(): number {
     return this.#workers.reduce((sum, { tombstones }) => sum + tombstones.size, 0)
   }
 
   async #watch(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#context
-    const links = this.#workers.map(({ link }) => link)
+    const links = this.#links
     await watchWorkers(
       {
         links,

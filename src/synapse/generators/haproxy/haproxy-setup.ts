@@ -2,15 +2,19 @@ import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { messageOf, SmartStackError } from '../../../core/errors.ts'
 import type { GeneratorContext } from '../generator.ts'
-import { type HaproxyOptions, isManaged } from './config.ts'
+import { configPath, type HaproxyOptions, isManaged } from './config.ts'
 import { ConfigFile } from './config-file.ts'
 import { ExternalHaproxy } from './external.ts'
-import { socketPaths } from './global-lines.ts'
+import { serverStatePath, socketPaths } from './global-lines.ts'
 import { ManagedHaproxy } from './managed.ts'
 import type { Backend } from './model.ts'
+import type { ModelSource } from './model-source.ts'
 import type { HaproxyProcess } from './process.ts'
-import { runCommand } from './run-command.ts'
+import { Reloader, type ReloaderOptions } from './reloader.ts'
 import { ServerMemory } from './server-memory.ts'
+import { ServerStateFile, type ServerStateFileOptions } from './server-state-file.ts'
+import { WorkerLink, type WorkerLinkOptions } from './worker-link.ts'
+import { type WorkerHooks, WorkerReconciler } from './worker-reconciler.ts'
 
 /** Makes the acting parts of the generator from its options. */
 
@@ -51,11 +55,6 @@ export function createProcess(
   })
 }
 
-/** The file that HAProxy starts from. */
-export function configPath(options: HaproxyOptions): string {
-  return options.config_file_path ?? `${options.run_directory}/haproxy.cfg`
-}
-
 /** undefined: synapse does not write it. */
 export function createConfigFile(
   options: HaproxyOptions,
@@ -85,6 +84,46 @@ export function createServerMemory(
   return path === undefined ? undefined : new ServerMemory({ path, ttlMs, backends, clock, log })
 }
 
+export interface ReloaderParts
+  extends Pick<ReloaderOptions, 'file' | 'metrics' | 'onLoaded' | 'onAccepted' | 'isolate'>,
+    Pick<ServerStateFileOptions, 'links'> {
+  readonly process: HaproxyProcess
+  readonly source: ModelSource
+}
+
+export function createReloader(
+  options: HaproxyOptions,
+  context: GeneratorContext,
+  { process, source, links, ...parts }: ReloaderParts,
+): Reloader {
+  const path = serverStatePath(options)
+  const backends = () => source.model.backends
+  return new Reloader({
+    ...context,
+    ...parts,
+    process: options.do_reloads && parts.file !== undefined ? process : undefined,
+    states: path === undefined ? undefined : new ServerStateFile({ path, links, backends, log: context.log }),
+    restartIntervalMs: options.restart_interval,
+    restartJitter: options.restart_jitter,
+    desired: () => source.model.fileState,
+    render: () => source.render(),
+    onReloadFailed: () => context.onEvent?.({ kind: 'reload-failed' }),
+  })
+}
+
+type LinkHooks = WorkerHooks & Pick<WorkerLinkOptions, 'onLost'>
+
+/** @param address of its stats socket. */
+export function createWorker(
+  address: string,
+  { socket_timeout: deadlineMs, tombstone_delete_delay: deleteDelayMs }: HaproxyOptions,
+  { clock }: Pick<GeneratorContext, 'clock'>,
+  { onLost, ...hooks }: LinkHooks,
+): WorkerReconciler {
+  const link = new WorkerLink({ address, clock, deadlineMs, onLost })
+  return new WorkerReconciler(link, clock, deleteDelayMs, hooks)
+}
+
 /** Makes the directory of the HAProxy that synapse runs. @throws SmartStackError HAPROXY_PROCESS. */
 export async function prepareDirectory(options: HaproxyOptions): Promise<void> {
   if (!isManaged(options)) return
@@ -95,18 +134,4 @@ export async function prepareDirectory(options: HaproxyOptions): Promise<void> {
       throw new SmartStackError('HAPROXY_PROCESS', `cannot create ${directory}: ${messageOf(cause)}`, { cause })
     }
   }
-}
-
-/** What the program says of its version; '' for somebody else's HAProxy, which only its socket can ask. */
-export async function haproxyVersion(
-  options: HaproxyOptions,
-  { clock }: Pick<GeneratorContext, 'clock'>,
-  signal: AbortSignal,
-): Promise<string> {
-  if (!isManaged(options)) return ''
-  const result = await runCommand([options.haproxy_path, '-v'], { clock, deadlineMs: options.check_timeout }, signal)
-  if (result.status === 0) return result.output
-  throw new SmartStackError('HAPROXY_PROCESS', `cannot run ${options.haproxy_path}: ${result.output.trim()}`, {
-    retryable: true,
-  })
 }

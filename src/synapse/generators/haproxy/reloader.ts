@@ -6,6 +6,7 @@ import { WakeUp } from '../../../core/wake-up.ts'
 import { CheckedFile } from './checked-file.ts'
 import type { ConfigFile } from './config-file.ts'
 import type { HaproxyService } from './desired-model.ts'
+import type { FileState, KnownFile } from './file-state.ts'
 import type { FileText } from './file-text.ts'
 import type { HaproxyMetrics, ReloadKind } from './haproxy-metrics.ts'
 import type { DesiredState } from './model.ts'
@@ -13,6 +14,7 @@ import { PortsTaken, takenPorts } from './port-check.ts'
 import type { HaproxyProcess } from './process.ts'
 import { structureReasons } from './reasons.ts'
 import { createReloadLimiter, type ReloadLimiter } from './reload-limiter.ts'
+import type { ServerStateFile } from './server-state-file.ts'
 
 /** The file follows this long after the last change of the servers, so that a burst is written once. */
 const WRITE_DELAY_MS = 1_000
@@ -22,23 +24,12 @@ const WRITE_DELAY_MAX_MS = 5_000
 /** It looks around at least this often. */
 const LONGEST_WAIT_MS = 60_000
 
-/** What a configuration file says. */
-export interface FileState extends Pick<DesiredState, 'structure' | 'backends'> {
-  /** What it was made from; undefined for a file that was found. */
-  readonly services?: readonly HaproxyService[]
-  /** The file without servers; undefined when it is not made of that and of servers. */
-  readonly frame?: string | undefined
-}
-
-export interface KnownFile {
-  readonly text: FileText
-  readonly state: FileState
-}
-
 export interface ReloaderOptions {
   readonly file: ConfigFile | undefined
   /** `undefined`: somebody else reloads. */
   readonly process: HaproxyProcess | undefined
+  /** undefined: a new worker takes all servers for up. */
+  readonly states?: ServerStateFile | undefined
   readonly restartIntervalMs: number
   readonly restartJitter: number
   /** What HAProxy shall be now. */
@@ -145,6 +136,7 @@ export class Reloader {
    */
   flush(signal: AbortSignal, unproven = false): Promise<void> {
     return this.#exclusive(async () => {
+      await this.#options.states?.clear()
       if (!unproven && this.#awaitsReload()) return
       await this.#write(signal)
       await this.#accepted()
@@ -227,7 +219,7 @@ export class Reloader {
   }
 
   async #reload(signal: AbortSignal): Promise<void> {
-    const { clock, log, metrics, process, onLoaded, isolate } = this.#options
+    const { clock, log, metrics, onLoaded, isolate } = this.#options
     const reasons = [...this.#reasons]
     const kind = this.#kind
     const before = this.#onDisk
@@ -235,7 +227,7 @@ export class Reloader {
     const started = clock.now()
     this.#limiter.begin(started)
     try {
-      await process?.reload(signal)
+      await this.#takeFile(signal)
     } catch (error) {
       if (signal.aborted) throw error
       metrics.reloads.inc({ kind, result: 'failed' })
@@ -251,6 +243,12 @@ export class Reloader {
     log.info('haproxy reloaded', { reasons, ms })
     this.#reasons = new Set()
     onLoaded(reasons)
+  }
+
+  async #takeFile(signal: AbortSignal): Promise<void> {
+    const { process, states } = this.#options
+    const reload = async () => process?.reload(signal)
+    await (states?.during(reload, signal) ?? reload())
   }
 
   /** @returns whether somebody had to be left out for it. */

@@ -9,6 +9,7 @@ export class Rows<Name extends string> {
   readonly #starts = {} as Record<Name, number>
   readonly #ends = {} as Record<Name, number>
   #at: number
+  #row = { start: 0, end: 0 }
 
   /**
    * @param at where the header begins in `text`.
@@ -28,10 +29,16 @@ export class Rows<Name extends string> {
       const end = lineEnd(this.#text, start)
       this.#at = end + 1
       if (end === start) continue
+      this.#row = { start, end }
       this.#cut(start, end)
       return true
     }
     return false
+  }
+
+  /** The whole of this row, without its line feed. */
+  get row(): string {
+    return this.#text.slice(this.#row.start, this.#row.end)
   }
 
   /** Whether a field of this row is exactly this. */

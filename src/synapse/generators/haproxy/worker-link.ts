@@ -107,6 +107,11 @@ export class WorkerLink {
     this.#observedAt = this.#options.clock.now()
   }
 
+  /** What the worker itself says of all its servers, for its successor. */
+  serversState(signal: AbortSignal): Promise<string> {
+    return this.#ask('show servers state', signal)
+  }
+
   /** Observes some backends; resolves with those that HAProxy does not have. */
   async observe(names: readonly string[], signal: AbortSignal): Promise<readonly string[]> {
     return this.#take(names, await this.#open().send(names.map(stateOf), signal))

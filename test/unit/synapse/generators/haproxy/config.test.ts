@@ -11,6 +11,7 @@ import {
   effectiveDefaults,
   globalLines,
   idleClose,
+  serverStatePath,
   socketPaths,
 } from '../../../../../src/synapse/generators/haproxy/global-lines.ts'
 
@@ -166,6 +167,8 @@ describe('checkServices()', () => {
   })
 })
 
+const LOAD_STATE = 'load-server-state-from-file global'
+
 describe('globalLines()', () => {
   const lines = (options: object) => globalLines(haproxyOptions.parse(options))
 
@@ -175,14 +178,18 @@ describe('globalLines()', () => {
       'stats socket /var/haproxy.sock mode 600 level admin expose-fd listeners',
       'stats timeout 1h',
       'stats maxconn 20',
+      'server-state-file /etc/haproxy.cfg.servers',
     ])
-    const own = ['stats socket /var/haproxy.sock mode 660 level admin']
+    const own = ['stats socket /var/haproxy.sock mode 660 level admin', 'server-state-file /mine']
     assert.deepEqual(lines({ ...external, global: own }), own)
   })
 
   it('adds a socket beside others of the user', () => {
     const own = ['stats socket /other.sock', 'stats timeout 30s', 'stats maxconn 3']
-    assert.equal(lines({ ...external, global: own }).length, 4)
+    assert.deepEqual(lines({ ...external, global: own }).slice(3), [
+      'stats socket /var/haproxy.sock mode 600 level admin expose-fd listeners',
+      'server-state-file /etc/haproxy.cfg.servers',
+    ])
   })
 
   it('limits the life of old workers only of our own HAProxy', () => {
@@ -200,9 +207,39 @@ describe('globalLines()', () => {
   it('has sensible lines where the configuration has none, of our own HAProxy only', () => {
     assert.equal(lines({})[0], 'fd-hard-limit 40000')
     assert.ok(defaultsLines(haproxyOptions.parse({})).includes('timeout connect 1s'))
-    assert.deepEqual(defaultsLines(haproxyOptions.parse(external)), [])
-    assert.deepEqual(defaultsLines(haproxyOptions.parse({ defaults: [] })), [])
+    assert.deepEqual(defaultsLines(haproxyOptions.parse(external)), [LOAD_STATE])
+    assert.deepEqual(defaultsLines(haproxyOptions.parse({ defaults: [] })), [LOAD_STATE])
   })
+})
+
+describe('serverStatePath()', () => {
+  const path = (options: object) => serverStatePath(haproxyOptions.parse(options))
+
+  it('is beside the configuration file', () => {
+    assert.equal(path({}), '/run/synapse/haproxy.cfg.servers')
+    assert.equal(path(external), '/etc/haproxy.cfg.servers')
+  })
+
+  for (const [title, options] of [
+    ['synapse does not write', { do_writes: false }],
+    ['synapse does not reload', { ...external, do_reloads: false }],
+    ['synapse has no socket', { do_socket: false }],
+    ['the user has a file of his own', { global: ['server-state-file /mine'] }],
+    ['the user has a directory of his own', { global: ['server-state-base /mine'] }],
+    ['the user says what is loaded', { defaults: ['load-server-state-from-file none'] }],
+    ['HAProxy does not start with warnings', { global: ['zero-warning'] }],
+    ['the user has a section of his own for defaults', { extra_sections: { 'defaults mine': ['mode http'] } }],
+  ] as const) {
+    it(`is none, and the file has no word of it, when ${title}`, () => {
+      const parsed = haproxyOptions.parse(options)
+      assert.equal(serverStatePath(parsed), undefined)
+      assert.equal(
+        globalLines(parsed).some((line) => line.endsWith('.servers')),
+        false,
+      )
+      assert.equal(defaultsLines(parsed).includes(LOAD_STATE), false)
+    })
+  }
 })
 
 describe('effectiveDefaults()', () => {
