@@ -2,6 +2,7 @@ import { splitSeverity } from './answers.ts'
 import type { Backend, KnownServers, Server } from './model.ts'
 import { Rows } from './rows.ts'
 import { isChecked } from './server-line.ts'
+import { sameWords } from './words.ts'
 
 /** A server-state file that says nothing. HAProxy warns of an empty one. */
 export const NOTHING_CARRIED = '1\n# be_id be_name\n'
@@ -44,11 +45,11 @@ export function carryOver(answer: string, backends: ReadonlyMap<string, Backend>
 
 /** One that nobody checks in the new worker would be down for ever. */
 function staysDown(server: Server, before: Server | undefined): boolean {
-  return server.adminState === 'ready' && isChecked(server) && (before === undefined || sameOptions(before, server))
-}
-
-function sameOptions({ options: before }: Server, { options }: Server): boolean {
-  return before === options || (before.length === options.length && before.every((word, at) => word === options[at]))
+  return (
+    server.adminState === 'ready' &&
+    isChecked(server) &&
+    (before === undefined || sameWords(before.options, server.options))
+  )
 }
 
 /** The servers of a backend by name, made when the first of them is asked for: most backends have none that is down. */

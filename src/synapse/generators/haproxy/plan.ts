@@ -11,6 +11,7 @@ import type {
 import { structureReasons } from './reasons.ts'
 import { isChecked } from './server-line.ts'
 import { shorten } from './server-options.ts'
+import { sameWords } from './words.ts'
 
 export interface PlanContext {
   /** What the running worker was told about its servers, e.g. a `ServerLedger`. */
@@ -131,10 +132,6 @@ function unchangeable(server: Server, current: ObservedServer, before: Server | 
   }
   if (sameWords(before.options, server.options)) return undefined
   return `with options that changed from "${shorten(before.options.join(' '))}" to "${shorten(server.options.join(' '))}"`
-}
-
-function sameWords(a: readonly string[], b: readonly string[]): boolean {
-  return a === b || (a.length === b.length && a.every((word, index) => word === b[index]))
 }
 
 /** An agent on the server changes its weight and state as it likes: then what we said last counts, not what is. */

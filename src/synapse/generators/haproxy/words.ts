@@ -42,3 +42,8 @@ export function plainValue(word: string): string | undefined {
   )
   return PLAIN.test(value) ? value : undefined
 }
+
+/** Whether two lists are the same words in the same order. */
+export function sameWords(a: readonly string[], b: readonly string[]): boolean {
+  return a === b || (a.length === b.length && a.every((word, index) => word === b[index]))
+}
