@@ -102,7 +102,8 @@ export class Availability {
     const { health } = this
     if (health.status === 'up' && (phase === 'cold' || phase === 'preparing')) return undefined
     const payload = this.#payload(this.currentWeight)
-    return registration(health, payload, (reason) => absence(config(), instanceId(), reason))
+    const isByHand = this.manual.kind === 'disabled' && !this.#isEnding
+    return registration(health, payload, (reason) => absence(config(), instanceId(), { reason, isByHand }))
   }
 
   /** What the registries go on saying while a change is held back. */

@@ -5,7 +5,13 @@ import { ReconcileLoop, type ReconcileResult } from '../core/reconcile-loop.ts'
 import type { Registry } from '../core/registry.ts'
 import { withDeadline } from '../core/time-limit.ts'
 import type { PluginConfig } from './config.ts'
-import type { Registration, Reporter, ReporterContext, ReporterType } from './reporters/reporter.ts'
+import {
+  type Registration,
+  type Reporter,
+  type ReporterContext,
+  type ReporterType,
+  sameRegistration,
+} from './reporters/reporter.ts'
 
 /** Followers of a change within this time share its registry write. */
 const SETTLE_MS = 20
@@ -164,7 +170,7 @@ export class Registrar {
 
   #onReported(desired: Registration): void {
     const failedBefore = this.#lastError
-    const changed = !isDeepStrictEqual(this.#applied, desired) || failedBefore !== undefined
+    const changed = !sameRegistration(this.#applied, desired) || failedBefore !== undefined
     const from = this.#applied?.kind ?? 'unknown'
     this.#lastError = undefined
     this.#applied = desired

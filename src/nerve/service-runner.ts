@@ -13,7 +13,7 @@ import type { NerveEvent } from './events.ts'
 import { type Applied, entryState, type ManualService, manualStateOf, NOTHING_SAID } from './manual-state.ts'
 import { admit, createRateLimit, type RateLimitState, unlimited } from './rate-limit.ts'
 import { Registrar, type Wanted } from './registrar.ts'
-import type { Registration, ReporterType } from './reporters/reporter.ts'
+import { type Registration, type ReporterType, sameRegistration } from './reporters/reporter.ts'
 import { forcedReason, type ServiceHealth } from './service.ts'
 import { ServiceMetrics } from './service-metrics.ts'
 import type { StagedService } from './staging.ts'
@@ -189,8 +189,7 @@ export class ServiceRunner {
 
   #isReported(which: 'any' | 'all'): boolean {
     const desired = this.availability.registration()
-    const says = (registrar: Registrar) =>
-      registrar.error === undefined && isDeepStrictEqual(registrar.applied, desired)
+    const says = (registrar: Registrar) => registrar.error === undefined && sameRegistration(registrar.applied, desired)
     return which === 'any' ? this.#registrars.some(says) : this.#registrars.every(says)
   }
 
@@ -269,7 +268,8 @@ export class ServiceRunner {
   #wanted(): Wanted {
     const desired = this.availability.registration()
     if (desired === undefined) return { registration: undefined }
-    const limit = this.#config.rateLimiting ?? unlimited
+    const isByHand = desired.kind === 'absent' && desired.byHand === true // no flapping: it never waits
+    const limit = isByHand ? unlimited : (this.#config.rateLimiting ?? unlimited)
     const { state, newlyThrottled, retryInMs } = admit(this.#rateLimit, desired.kind, limit, this.#context.clock.now())
     if (newlyThrottled) this.#onThrottled(this.#rateLimit.released, desired.kind, retryInMs)
     this.#rateLimit = state

@@ -63,10 +63,15 @@ export function payloadOf(service: Published, instanceId: string, weight: number
 }
 
 /** What to remove, or to say instead where unavailable services stay visible. */
-export function absence(service: Published, instanceId: string, reason: string): Registration {
-  if (service.publishAvailability !== true) return { kind: 'absent' }
+export function absence(
+  service: Published,
+  instanceId: string,
+  { reason, isByHand = false }: { readonly reason: string; readonly isByHand?: boolean },
+): Registration {
+  const absent: Registration = { kind: 'absent', ...(isByHand ? { byHand: true } : {}) }
+  if (service.publishAvailability !== true) return absent
   const payload = payloadOf(service, instanceId, 0)
-  return { kind: 'absent', payload: { ...payload, available: false, unavailableReason: reason } }
+  return { ...absent, payload: { ...payload, available: false, unavailableReason: reason } }
 }
 
 /**

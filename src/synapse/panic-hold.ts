@@ -23,37 +23,43 @@ export interface Listing {
 /** How many registrations there were when, newest last, as far back as the window reaches. */
 type Sizes = readonly { readonly at: number; readonly size: number }[]
 
+interface Listed {
+  /** What is served. During a hold: what the registry lists, and the held. */
+  readonly instances: readonly ServiceInstance[]
+  /** Registered as not to be used. */
+  readonly withdrawn: readonly ServiceInstance[]
+}
+
 export type PanicState =
-  | { readonly kind: 'calm'; readonly sizes: Sizes; readonly instances: readonly ServiceInstance[] }
-  | {
+  | (Listed & { readonly kind: 'calm'; readonly sizes: Sizes })
+  | (Listed & {
       readonly kind: 'holding'
       readonly since: number
       /** How many there were before. */
       readonly baseline: number
-      /** What is served: what the registry lists, and the held. */
-      readonly instances: readonly ServiceInstance[]
       readonly held: number
-    }
+    })
 
-export const calm: PanicState = { kind: 'calm', sizes: [], instances: [] }
+export const calm: PanicState = { kind: 'calm', sizes: [], instances: [], withdrawn: [] }
 
 /**
  * Takes a listing. When more than the threshold (and more than two) vanished within the window, the vanished stay, and
  * the proxy's own health checks decide about them; until enough are listed again or the hold has lasted long enough.
  * A listing that replaces old instances by as many new ones is no panic, nor is one that says of each that it is not to
- * be used: somebody took them out on purpose. Envoy has the same idea (its panic threshold).
+ * be used: somebody took them out on purpose, and may then remove them. Envoy has the same idea (its panic threshold).
  */
 export function guard(state: PanicState, listing: Listing, now: number, policy: PanicPolicy): PanicState {
   const { instances, withdrawn = [] } = listing
   const size = instances.length + withdrawn.length
-  const sizes = state.kind === 'calm' ? recent(state.sizes, now, policy.windowMs) : []
-  const baseline = state.kind === 'calm' ? Math.max(0, ...sizes.map(({ size }) => size)) : state.baseline
+  const left = without(state.withdrawn, [...instances, ...withdrawn]).length
+  const sizes = state.kind === 'calm' ? smaller(recent(state.sizes, now, policy.windowMs), left) : []
+  const baseline = state.kind === 'calm' ? Math.max(0, ...sizes.map(({ size }) => size)) : state.baseline - left
   const since = state.kind === 'calm' ? now : state.since
   if (isPanic(baseline, size, policy) && now - since < policy.holdMs) {
     const held = without(state.instances, [...instances, ...withdrawn])
-    return { kind: 'holding', since, baseline, instances: [...instances, ...held], held: held.length }
+    return { kind: 'holding', since, baseline, instances: [...instances, ...held], withdrawn, held: held.length }
   }
-  return { kind: 'calm', sizes: [...sizes, { at: now, size }], instances }
+  return { kind: 'calm', sizes: [...sizes, { at: now, size }], instances, withdrawn }
 }
 
 function isPanic(baseline: number, listed: number, { threshold }: PanicPolicy): boolean {
@@ -66,6 +72,9 @@ function recent(sizes: Sizes, now: number, windowMs: number): Sizes {
   const start = sizes.findLastIndex(({ at }) => at <= now - windowMs)
   return sizes.slice(Math.max(0, start))
 }
+
+/** As if those that had said that they go had never been there. */
+const smaller = (sizes: Sizes, left: number): Sizes => sizes.map(({ at, size }) => ({ at, size: size - left }))
 
 function without(served: readonly ServiceInstance[], listed: readonly ServiceInstance[]): ServiceInstance[] {
   const identities = new Set(listed.map(identity))

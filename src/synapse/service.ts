@@ -104,9 +104,11 @@ export class Service {
     if (!isDeepStrictEqual(previous.discovery, config.discovery)) {
       this.#stop.abort()
       this.#discovery = undefined
+      this.#endHold() // or what the old watcher had found would be believed in the end
       this.#panic = calm
+      this.#gauges.held.set({ service: config.name }, 0)
       this.#watcher = this.#startWatcher()
-    }
+    } else if (this.#discovery !== undefined) this.#doubt(this.#discovery)
     this.#choose()
     this.#context.onChange(config.name, undefined)
   }

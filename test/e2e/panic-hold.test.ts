@@ -14,6 +14,37 @@ interface SynapseState {
 const PATH = '/services/web'
 const never = new AbortController().signal
 
+describe('many instances are taken out by hand at once', function () {
+  this.timeout(60_000)
+  let job: MainJob
+  before(async () => {
+    job = await startMainJob()
+  })
+  after(() => job.close())
+
+  interface Told {
+    readonly services: readonly { readonly held: number; readonly instances: readonly { readonly port: number }[] }[]
+  }
+
+  it('with smartstack nerve disable, in the payload of Airbnb: none is held, and no request comes to them', async () => {
+    const instances: Instance[] = []
+    for (const name of ['a', 'b', 'c', 'd', 'e']) instances.push(await job.instance(name))
+    const nerve = await job.nerve('host-1', Object.fromEntries(instances.map((one) => [one.name, job.service(one)])))
+    const synapse = await job.synapse()
+    const service = async () => (await synapse.state<Told>()).services[0]
+    await eventually(async () => assert.equal((await service())?.instances.length, 5))
+    for (const { name } of instances.slice(1)) {
+      const request = { method: 'PUT', body: JSON.stringify({ state: 'disabled', reason: 'serves nonsense' }) }
+      assert.ok((await fetch(`${nerve.adminUrl}/manual/${name}`, request)).ok, name)
+    }
+    await eventually(async () => assert.deepEqual((await service())?.instances.length, 1))
+    await eventually(async () => assert.equal((await job.zookeeper.ephemeralsUnder(PATH)).length, 1))
+    for (let call = 0; call < 10; call++) assert.equal(await job.call(), 'a')
+    assert.equal((await service())?.held, 0)
+    assert.doesNotMatch(synapse.output, /panic hold/)
+  })
+})
+
 describe('many instances vanish from the registry at once', function () {
   this.timeout(60_000)
   let job: MainJob

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type * as z from 'zod'
 import type { Clock } from '../../core/clock.ts'
 import type { Logger } from '../../core/log.ts'
@@ -9,8 +10,15 @@ import type { SessionPool } from '../../zookeeper/zookeeper.ts'
 /** What the registry shall say of a service. */
 export type Registration =
   | { readonly kind: 'present'; readonly payload: InstancePayload }
-  /** `payload`: what to say where services that are not available stay visible. */
-  | { readonly kind: 'absent'; readonly payload?: InstancePayload }
+  /**
+   * `payload`: what to say where services that are not available stay visible. `byHand`: somebody took the service out, and
+   * those who read the registry shall believe it, however many go at once.
+   */
+  | { readonly kind: 'absent'; readonly payload?: InstancePayload; readonly byHand?: true }
+
+/** Whether both leave the same in the registry. */
+export const sameRegistration = (a: Registration | undefined, b: Registration | undefined): boolean =>
+  a?.kind === b?.kind && isDeepStrictEqual(a?.payload, b?.payload)
 
 /** How a registration was written again before its time to live ended. */
 export type Renewal =

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import * as z from 'zod'
+import { pause } from '../../core/clock.ts'
 import { count, positiveDurationMs } from '../../core/config/schema.ts'
 import type { ReconcileResult } from '../../core/reconcile-loop.ts'
 import { encodePayload } from '../../core/service-instance.ts'
@@ -62,6 +63,8 @@ const RESUME_SPREAD_MS = 5_000
 const FIRST_CONNECTION_MS = 2_000
 /** A registration whose renewal is far away is looked at this often all the same. */
 const LOOK_MS = 60_000
+/** Readers of a registration that is withdrawn have so long to see that, before it is removed. */
+const WITHDRAWAL_MS = 500
 
 /** Registers the service as a znode, by default an ephemeral sequential one: Airbnb's layout (reference airbnb.md 2.8). */
 export const zookeeper = defineReporter({
@@ -86,6 +89,8 @@ class ZookeeperReporter implements Reporter {
   #settled = false
   /** Whether the last reconcile left a znode behind; false while the next one is at work, which may take it away. */
   #registered = false
+  /** What the znode said last. */
+  #said: Buffer | undefined
 
   constructor(context: ReporterContext, config: Options) {
     const { sessions, clock, random, log, onDisturbed, service } = context
@@ -112,7 +117,9 @@ class ZookeeperReporter implements Reporter {
     this.#registered = false
     const spec = nodeSpec(desired, this.#config, this.#context.service, this.#guid)
     if (spec !== undefined) await this.#firstConnection(signal)
+    else if (desired.kind === 'absent' && desired.byHand === true) await this.#withdraw(signal)
     await this.#node.reconcile(spec, signal)
+    this.#said = spec?.data
     const { path } = this.#node
     const result = spec === undefined || path === undefined ? {} : await this.#renew(path, spec.data, signal)
     this.#settled = true
@@ -155,6 +162,22 @@ class ZookeeperReporter implements Reporter {
     this.#cancelLook()
     if (this.#settled) this.#cancelLook = clock.after(random() * RESUME_SPREAD_MS, onDisturbed)
     else onDisturbed()
+  }
+
+  /**
+   * Says in the znode that it is not to be used, for a moment before it is removed. To a reader, many znodes that go at once
+   * without a word may be an accident of the registry, which our synapse bears out (`panic_threshold`).
+   */
+  async #withdraw(signal: AbortSignal): Promise<void> {
+    const { path } = this.#node
+    const said = this.#said
+    if (path === undefined || said === undefined) return
+    try {
+      await this.#session.setData(path, withdrawn(said), signal)
+    } catch (error) {
+      if (!(error instanceof ZooKeeperError) || error.retryable) throw error
+    }
+    await pause(this.#context.clock, WITHDRAWAL_MS, signal)
   }
 
   #isConnecting(): boolean {
@@ -215,6 +238,12 @@ function ttlMsOf({ node_type, ttl_seconds = 0 }: Options): number {
 function withoutCare(config: Options): Partial<Options> {
   const { expose_on_unavailable: _exposing, refresh_interval: _looking, ttl_seconds: _renewing, ...znode } = config
   return znode
+}
+
+/** All that a registration says stays as it is, for readers that know no `available`. */
+function withdrawn(registration: Buffer): Buffer {
+  const payload: unknown = JSON.parse(registration.toString())
+  return Buffer.from(JSON.stringify(Object.assign({}, payload, { available: false })))
 }
 
 function nodeSpec(desired: Registration, config: Options, service: string, guid: string): OwnNodeSpec | undefined {

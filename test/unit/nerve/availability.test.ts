@@ -252,4 +252,20 @@ describe('Availability', () => {
     setWeight(3)
     assert.equal(changes, before + 2)
   })
+
+  it('tells what was taken out by hand from what its checks, or the end of nerve, took out', async () => {
+    const byHand = () => {
+      const registration = availability.registration()
+      return registration?.kind === 'absent' && registration.byHand === true
+    }
+    create(plain, down)
+    assert.equal(byHand(), false)
+    hear(disabled)
+    assert.equal(byHand(), true)
+    create(plain)
+    const ended = availability.shutDown()
+    assert.deepEqual([availability.registration()?.kind, byHand()], ['absent', false])
+    await clock.advance(0)
+    await ended
+  })
 })

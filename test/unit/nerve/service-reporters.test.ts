@@ -5,6 +5,7 @@ import { Registry } from '../../../src/core/registry.ts'
 import type { Check } from '../../../src/nerve/checks/check.ts'
 import type { CheckConfig, PluginConfig, ServiceConfig } from '../../../src/nerve/config.ts'
 import type { NerveEvent } from '../../../src/nerve/events.ts'
+import { type Applied, NOTHING_SAID } from '../../../src/nerve/manual-state.ts'
 import { defineReporter } from '../../../src/nerve/reporters/reporter.ts'
 import { ServiceRunner } from '../../../src/nerve/service-runner.ts'
 import type { StagedService } from '../../../src/nerve/staging.ts'
@@ -18,6 +19,11 @@ const check: CheckConfig = {
 }
 
 const at = (...places: string[]): PluginConfig[] => places.map((place) => ({ type: 'fake', options: { place } }))
+
+const disabled: Applied = {
+  ...NOTHING_SAID,
+  availability: { target: 'web', says: { kind: 'disabled' }, reason: '', since: 0 },
+}
 
 describe('ServiceRunner and its reporters', () => {
   let clock: FakeClock
@@ -62,12 +68,13 @@ describe('ServiceRunner and its reporters', () => {
     },
   }
 
-  const start = (change: Partial<ServiceConfig> = {}) => {
+  const start = (change: Partial<ServiceConfig> = {}, manual = () => NOTHING_SAID) => {
     const { sessions } = reporterContext()
     const runner = new ServiceRunner(staged(change), 'i-1', {
       ...{ clock, log: recordingLog(), metrics, random: () => 0, sessions },
       reporterTypes: new Registry('reporter type', { fake }),
       onEvent: (event) => events.push(event),
+      manual,
     })
     done = runner.run(stop.signal)
     return runner
@@ -166,7 +173,32 @@ describe('ServiceRunner and its reporters', () => {
     assert.ok(runs.length >= 4)
   })
 
+  it('what is the same in the registry is reported once, whoever took the service out', async () => {
+    healthy = false
+    let applied: Applied = NOTHING_SAID
+    const runner = start({}, () => applied)
+    await clock.advance(200)
+    applied = disabled
+    runner.availability.refresh()
+    await clock.advance(200)
+    assert.deepEqual(calls, ['a absent'])
+    assert.equal(told('report').length, 1)
+    assert.equal(runner.availability.isSettled, true)
+  })
+
   describe('with rate_limiting', () => {
+    it('never holds back what somebody does by hand', async () => {
+      let applied: Applied = NOTHING_SAID
+      const limit = { averageRate: 1, maxBurst: 1, shadowMode: false }
+      const runner = start({ rateLimiting: limit }, () => applied)
+      await clock.advance(30)
+      applied = disabled
+      runner.availability.refresh()
+      await clock.advance(30)
+      assert.deepEqual(calls, ['a present', 'a absent'])
+      assert.deepEqual(told('throttled'), [])
+    })
+
     const limited = (shadowMode: boolean, averageRate = 1) => ({ averageRate, maxBurst: 1, shadowMode })
     const throttled = async (mode: string) =>
       Number(

@@ -59,13 +59,17 @@ describe('payloadOf() and absence()', () => {
   it('say what Airbnb says unless availability is published', () => {
     const nothing = { haproxyServerOptions: undefined, labels: undefined }
     assert.deepEqual(payloadOf(service, 'i-1', 3), { host: 'a', port: 1, name: 'i-1', weight: 3, ...nothing })
-    assert.deepEqual(absence(service, 'i-1', 'refused'), { kind: 'absent' })
+    assert.deepEqual(absence(service, 'i-1', { reason: 'refused' }), { kind: 'absent' })
+  })
+  it('tell whether somebody took the service out', () => {
+    const absent = absence(service, 'i-1', { reason: 'deploy', isByHand: true })
+    assert.deepEqual(absent, { kind: 'absent', byHand: true })
   })
   it('publish availability, with the reason and no weight when there is none', () => {
     const published = { ...service, publishAvailability: true, publishedName: 'web' }
     assert.equal(payloadOf(published, 'i-1', 3).available, true)
     assert.equal(payloadOf(published, 'i-1', 3).name, 'web')
-    const { payload } = absence(published, 'i-1', 'refused')
+    const { payload } = absence(published, 'i-1', { reason: 'refused' })
     assert.deepEqual([payload?.available, payload?.unavailableReason, payload?.weight], [false, 'refused', 0])
   })
 })

@@ -189,8 +189,28 @@ describe('guard()', () => {
       since: 1,
       baseline: 10,
       instances: [...some(2), ...some(7, 3)],
+      withdrawn: some(1, 2),
       held: 7,
     })
+  })
+
+  it('believes the removal of instances that had said that they go, and starts no hold', () => {
+    const before = guard(calm, { instances: some(10) }, 0, policy)
+    const withdrawn = guard(before, { instances: some(2), withdrawn: some(8, 2) }, 1, policy)
+    const removed = guard(withdrawn, { instances: some(2) }, 2, policy)
+    assert.deepEqual([removed.kind, removed.instances], ['calm', some(2)])
+    const one = guard(removed, { instances: some(1) }, 3, policy)
+    assert.deepEqual([one.kind, one.instances], ['calm', some(1)], 'and the next listing is compared with what is left')
+  })
+
+  it('goes on with a hold while others say that they go, and then believes their removal', () => {
+    const before = guard(calm, { instances: some(10) }, 0, policy)
+    const holding = guard(before, { instances: some(4) }, 1, policy)
+    const withdrawing = guard(holding, { instances: some(1), withdrawn: some(3, 1) }, 2, policy)
+    const removed = guard(withdrawing, { instances: some(1) }, 3, policy)
+    assert.deepEqual([removed.kind, removed.instances.length], ['holding', 7])
+    const back = guard(removed, { instances: [...some(1), ...some(3, 4)] }, 4, policy)
+    assert.equal(back.kind, 'calm', 'four of seven are there')
   })
 
   it('sees a panic when many vanish that had been taken out before', () => {

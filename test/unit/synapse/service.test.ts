@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import * as z from 'zod'
-import { createMetrics } from '../../../src/core/metrics.ts'
+import { createMetrics, type Metrics } from '../../../src/core/metrics.ts'
 import { Registry } from '../../../src/core/registry.ts'
 import type { SynapseServiceConfig } from '../../../src/synapse/config.ts'
 import { defineGenerator } from '../../../src/synapse/generators/generator.ts'
@@ -21,13 +21,17 @@ describe('Service', () => {
   let lines: LogLine[]
   let publish: (discovery: Omit<Discovery, 'eventAt'>) => void
   let service: Service
+  let clock: FakeClock
+  let metrics: Metrics
 
-  const configOf = (port: number) =>
+  const NO_HOLD = { threshold: 1, windowMs: 0, holdMs: 0 }
+  const HOLD = { threshold: 0.5, windowMs: 30_000, holdMs: 300_000 }
+  const configOf = (port: number, panic = NO_HOLD, path = '/web') =>
     ({
       name: 'web',
-      discovery: { method: 'told', options: {} },
+      discovery: { method: 'told', options: { path } },
       generators: { fake: { port } },
-      panic: { threshold: 1, windowMs: 0, holdMs: 0 },
+      panic,
       defaultServers: [],
       keepDefaultServers: false,
       usePreviousBackends: true,
@@ -40,7 +44,7 @@ describe('Service', () => {
     const told = defineWatcher({
       type: 'told',
       description: 'Finds what the test says.',
-      options: z.object({}),
+      options: z.object({ path: z.string() }),
       create: () => ({
         run: (found, signal) => {
           publish = (discovery) => found({ ...discovery, eventAt: 0 })
@@ -49,10 +53,12 @@ describe('Service', () => {
         state: () => ({}),
       }),
     })
+    clock = new FakeClock(1000)
+    metrics = createMetrics()
     service = new Service(configOf(1), undefined, {
-      clock: new FakeClock(1000),
+      clock,
       log: recordingLog(lines),
-      metrics: createMetrics(),
+      metrics,
       random: () => 0.5,
       sessions: { acquire: () => assert.fail(), state: () => [], close: async () => {} },
       watcherTypes: new Registry('discovery method', { told }),
@@ -79,5 +85,49 @@ describe('Service', () => {
     publish({ instances: [{ name: 'a', host: '10.0.0.1', port: 80 }], generatorConfig: { fake: { port: 'no' } } })
     assert.ok(service.optionsFor(generator) === options, 'they are the same object')
     assert.equal(lines.filter(({ level }) => level === 'warn').length, 1)
+  })
+
+  describe('Service.update() during a panic hold', () => {
+    const some = (count: number, from = 1) =>
+      Array.from({ length: count }, (_, index) => ({ name: `i-${from + index}`, host: '10.0.0.1', port: 80 }))
+    const served = () => service.backends.instances.map(({ name }) => name)
+
+    beforeEach(() => {
+      service.update(configOf(1, HOLD))
+      publish({ instances: some(4) })
+      publish({ instances: some(1) })
+      assert.deepEqual([service.state().held, served().length], [3, 4])
+    })
+
+    it('ends it at once when the edit turns holds off', () => {
+      service.update(configOf(1, { ...HOLD, threshold: 1 }))
+      assert.deepEqual([service.state().held, served()], [0, ['i-1']])
+      assert.equal(clock.pending, 0)
+    })
+
+    it('ends it as early as the edit says', async () => {
+      service.update(configOf(1, { ...HOLD, holdMs: 60_000 }))
+      await clock.advance(59_000)
+      assert.equal(served().length, 4)
+      await clock.advance(2_000)
+      assert.deepEqual(served(), ['i-1'])
+    })
+
+    it('goes on with it when the edit is about something else', () => {
+      service.update(configOf(2, HOLD))
+      assert.deepEqual([service.state().held, served().length], [3, 4])
+    })
+
+    it('forgets it with the watcher that found it: what that listed last never comes back', async () => {
+      publish({ instances: some(10) })
+      publish({ instances: some(4) })
+      assert.equal(service.state().held, 6)
+      service.update(configOf(1, HOLD, '/other'))
+      assert.equal(service.state().held, 0)
+      assert.match(await metrics.text(), /synapse_panic_held_instances\{service="web"\} 0/)
+      await clock.advance(400_000)
+      publish({ instances: some(1, 20) })
+      assert.deepEqual(served(), ['i-20'])
+    })
   })
 })

@@ -199,6 +199,66 @@ describe('zookeeper reporter', () => {
     assert.equal((await reporter.reconcile(present(), never)).requeueAfterMs, undefined, 'an ephemeral one needs none')
   })
 
+  describe('a service that somebody took out', () => {
+    const byHand = { ...absent, byHand: true } as const
+    const says = () => {
+      const [name = ''] = ensemble.childrenOf('/web')
+      return ensemble.nodes.get(`/web/${name}`)?.data.toString()
+    }
+    const writes = () => session.calls.filter((call) => call.startsWith('setData')).length
+    const HALF_A_SECOND = 500
+
+    it('is said to be unavailable, with all else as it was, and removed half a second later', async () => {
+      await reporter.reconcile(present(), never)
+      const removed = reporter.reconcile(byHand, never)
+      await clock.advance(HALF_A_SECOND - 1)
+      assert.equal(says(), '{"host":"10.0.0.1","port":3000,"name":"i-1","available":false}')
+      await clock.advance(1)
+      await removed
+      assert.equal(says(), undefined)
+    })
+
+    it('is removed at once where its checks took it out, or nerve stops', async () => {
+      await reporter.reconcile(present(), never)
+      await reporter.reconcile(absent, never)
+      assert.deepEqual([says(), writes()], [undefined, 0])
+    })
+
+    it('is said to be unavailable once, however often the removal is tried', async () => {
+      await reporter.reconcile(present(), never)
+      session.fail('setData', 'CONNECTION_LOSS')
+      await assert.rejects(reporter.reconcile(byHand, never), /setData failed/)
+      session.fail('delete', 'CONNECTION_LOSS')
+      const failed = assert.rejects(reporter.reconcile(byHand, never), /delete failed/)
+      await clock.advance(HALF_A_SECOND)
+      await failed
+      await reporter.reconcile(byHand, never)
+      assert.deepEqual([says(), writes()], [undefined, 2])
+    })
+
+    it('is removed all the same when its znode is not there, or must not be written', async () => {
+      for (const code of ['NO_NODE', 'NO_AUTH'] as const) {
+        await reporter.reconcile(present(), never)
+        session.fail('setData', code)
+        const removed = reporter.reconcile(byHand, never)
+        await clock.advance(HALF_A_SECOND)
+        await removed
+        assert.equal(says(), undefined, code)
+      }
+    })
+
+    it('says what it said before when it is back', async () => {
+      await reporter.reconcile(present(), never)
+      const stop = new AbortController()
+      const stopped = assert.rejects(reporter.reconcile(byHand, stop.signal))
+      await clock.advance(1)
+      stop.abort(new Error('stopped'))
+      await stopped
+      await reporter.reconcile(present(), never)
+      assert.equal(says(), '{"host":"10.0.0.1","port":3000,"name":"i-1"}')
+    })
+  })
+
   it('takes edited options that do not concern the znode, and no others', async () => {
     const options = (changes: object) =>
       zookeeper.options.parse({ zk_hosts: ['zk1:2181'], zk_path: '/web', node_type: 'persistent', ...changes })
