@@ -167,7 +167,7 @@ export const haproxyOptions = z
       .refine((ms) => ms >= 1000, 'must be at least 1 second: HAProxy up to 2.8 can crash on quick deletions')
       .default(10_000)
       .describe(
-        'How long a server whose instance is gone stays in maintenance before it is deleted: seconds, or like 30s. At least 1 second. Default: 10 seconds.',
+        'How long a server whose instance is gone stays in maintenance before it is deleted: seconds, or like 30s. At least 1 second. With more than 1000 of them the oldest wait for 10 seconds at the most. Default: 10 seconds.',
       ),
     socket_timeout: durationMs
       .default(5000)

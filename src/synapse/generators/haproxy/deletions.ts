@@ -43,17 +43,42 @@ export function planDeletions(tombstones: readonly Tombstone[], now: number): re
     .map(({ backend, name }) => ({ kind: 'del-server', backend, name }))
 }
 
+/** More than this in one worker, and the oldest do not wait for the whole of a long delay. */
+export const MOST_TOMBSTONES = 1000
+/** The delay that is always waited for. */
+const SAFE_DELAY_MS = 10_000
+
+/** The same tombstones; where there are too many, the oldest are due as soon as is safe, unless they were looked at already. */
+export function hastened(tombstones: readonly Tombstone[], deleteDelayMs: number): readonly Tombstone[] {
+  const surplus = tombstones.length - MOST_TOMBSTONES
+  if (surplus <= 0 || deleteDelayMs <= SAFE_DELAY_MS) return tombstones
+  return [...tombstones]
+    .sort((a, b) => a.since - b.since)
+    .map((tombstone, index) => {
+      const isNew = tombstone.refusals === 0 && tombstone.busyLooks === undefined
+      return index < surplus && isNew ? { ...tombstone, nextTryAt: tombstone.since + SAFE_DELAY_MS } : tombstone
+    })
+}
+
 const FIRST_RETRY_MS = 1000
 const LONGEST_RETRY_MS = 15_000
 const MAX_REFUSALS = 20
 
+const backoffMs = (failures: number) => Math.min(FIRST_RETRY_MS * 2 ** (failures - 1), LONGEST_RETRY_MS)
+
+/** Between the two looks that must both find a server without connections. */
+const SECOND_LOOK_MS = 1000
+
+/** A tombstone that was looked at: one that connections hold, e.g. for an hour, is looked at less and less often. */
+export function afterLook(tombstone: Tombstone, isQuiet: boolean, now: number): Tombstone {
+  const busyLooks = isQuiet ? 0 : (tombstone.busyLooks ?? 0) + 1
+  return { ...tombstone, busyLooks, nextTryAt: now + (isQuiet ? SECOND_LOOK_MS : backoffMs(busyLooks)) }
+}
+
 /** A tombstone whose deletion HAProxy refused: tried again later and later, and in the end left to the next reload. */
 export function afterRefusal(tombstone: Tombstone, now: number): Tombstone {
   const refusals = tombstone.refusals + 1
-  const waitMs =
-    refusals >= MAX_REFUSALS
-      ? Number.POSITIVE_INFINITY
-      : Math.min(FIRST_RETRY_MS * 2 ** (refusals - 1), LONGEST_RETRY_MS)
+  const waitMs = refusals >= MAX_REFUSALS ? Number.POSITIVE_INFINITY : backoffMs(refusals)
   return { ...tombstone, refusals, nextTryAt: now + waitMs }
 }
 

@@ -99,8 +99,8 @@ export interface Tombstone {
   readonly nextTryAt: number
   /** Deletions that HAProxy refused. */
   readonly refusals: number
-  /** Whether the last look found it without connections. Default: nobody has looked. */
-  readonly wasQuiet?: boolean
+  /** Looks in a row, up to the last, that found connections; 0: the last one found none. Default: nobody has looked. */
+  readonly busyLooks?: number
 }
 
 /** What has to be done, in the order: commands, file, reload. */

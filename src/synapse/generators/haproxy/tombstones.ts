@@ -1,10 +1,8 @@
 import { serverOf } from './commands.ts'
-import { afterRefusal, nextDeletionAt, planDeletions, updateTombstones } from './deletions.ts'
+import { afterLook, afterRefusal, hastened, nextDeletionAt, planDeletions, updateTombstones } from './deletions.ts'
 import type { Backend, ObservedServer, RuntimeCommand, Tombstone } from './model.ts'
 import type { CommandOutcome, WorkerLink } from './worker-link.ts'
 
-/** Between the two looks that must both find a server without connections. */
-const SECOND_LOOK_MS = 1_000
 /** So that a thousand deletions do not hold up a change that comes meanwhile; the rest follows in the next pass. */
 const MOST_AT_ONCE = 200
 
@@ -81,8 +79,8 @@ export class Tombstones {
     for (const command of due) {
       const name = serverOf(command)
       const isQuiet = quiet.has(keyOf(command.backend, name))
-      if (isQuiet && this.#byBackend.get(command.backend)?.get(name)?.wasQuiet) ready.push(command)
-      else this.#change(command.backend, name, (known) => seen(known, isQuiet, now + SECOND_LOOK_MS))
+      if (isQuiet && this.#byBackend.get(command.backend)?.get(name)?.busyLooks === 0) ready.push(command)
+      else this.#change(command.backend, name, (known) => afterLook(known, isQuiet, now))
     }
     this.#restsUntil = now + (ready.length > MOST_AT_ONCE ? BACKLOG_MS : GATHER_MS)
     const commands = ready.slice(0, MOST_AT_ONCE)
@@ -97,7 +95,8 @@ export class Tombstones {
   }
 
   #all(): readonly Tombstone[] {
-    return [...this.#byBackend.values()].flatMap((tombstones) => [...tombstones.values()])
+    const all = [...this.#byBackend.values()].flatMap((tombstones) => [...tombstones.values()])
+    return hastened(all, this.#deleteDelayMs)
   }
 
   /** Those of these servers that nothing is connected to. */
@@ -122,12 +121,6 @@ export class Tombstones {
     if (tombstone !== undefined) tombstones?.set(name, change(tombstone))
   }
 }
-
-const seen = (tombstone: Tombstone, wasQuiet: boolean, nextTryAt: number): Tombstone => ({
-  ...tombstone,
-  wasQuiet,
-  nextTryAt,
-})
 
 function keyOf(backend: string, name: string): string {
   return `${backend}/${name}`

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import {
+  afterLook,
   afterRefusal,
+  hastened,
   nextDeletionAt,
   planDeletions,
   type TombstoneInput,
@@ -69,6 +71,55 @@ describe('planDeletions()', () => {
       planDeletions(tombstones, 10).map((command) => command.kind === 'del-server' && command.name),
       ['s1', 's2', 's3'],
     )
+  })
+})
+
+describe('hastened()', () => {
+  const HOUR = 3_600_000
+  const many = (count: number): Tombstone[] =>
+    Array.from({ length: count }, (_, since) => ({
+      ...{ backend: 'web', name: `s${since}`, since, nextTryAt: since + HOUR, refusals: 0 },
+    })).reverse()
+
+  it('lets a thousand wait for as long as the delay says', () => {
+    assert.deepEqual(hastened(many(1000), HOUR), many(1000))
+  })
+
+  it('makes the oldest of more than that due after ten seconds', () => {
+    const due = planDeletions(hastened(many(1003), HOUR), 10_001)
+    assert.deepEqual(
+      due.map((command) => command.kind === 'del-server' && command.name),
+      ['s0', 's1'],
+    )
+    assert.equal(planDeletions(hastened(many(1003), HOUR), HOUR - 1).length, 3)
+  })
+
+  it('never makes one due before a shorter delay is over', () => {
+    const short = many(1003).map((tombstone) => ({ ...tombstone, nextTryAt: tombstone.since + 2_000 }))
+    assert.deepEqual(hastened(short, 2_000), short)
+  })
+
+  it('leaves alone what waits for another try', () => {
+    const waiting = many(1003).map((tombstone, index) => ({ ...tombstone, ...(index % 2 ? REFUSED : BUSY) }))
+    assert.equal(nextDeletionAt(hastened(waiting, HOUR)), HOUR)
+  })
+})
+
+const REFUSED = { refusals: 1 }
+const BUSY = { busyLooks: 1 }
+
+describe('afterLook()', () => {
+  it('looks again after a second at what it found quiet, and later and later at what connections hold', () => {
+    let tombstone: Tombstone = { backend: 'web', name: 'a', since: 0, nextTryAt: 0, refusals: 0 }
+    const waits: number[] = []
+    for (let look = 0; look < 6; look++) {
+      tombstone = afterLook(tombstone, false, 1000)
+      waits.push(tombstone.nextTryAt - 1000)
+    }
+    assert.deepEqual(waits, [1000, 2000, 4000, 8000, 15_000, 15_000])
+    const quiet = afterLook(tombstone, true, 1000)
+    assert.deepEqual([quiet.nextTryAt, quiet.busyLooks], [2000, 0])
+    assert.equal(afterLook(quiet, false, 1000).nextTryAt, 2000, 'it starts anew')
   })
 })
 

@@ -109,4 +109,22 @@ describe('Tombstones', () => {
     await passAt(12_250) // the rest of the many; the late one is not due
     assert.deepEqual(await passAt(14_250), [...many.map(({ name }) => name), 'late'])
   })
+
+  it('Tombstones.nextAt() is ten seconds away at the most when there are too many for a long delay', () => {
+    const HOUR = 3_600_000
+    tombstones = new Tombstones(HOUR)
+    const some = (count: number, start: string) => Array.from({ length: count }, (_, index) => gone(`${start}${index}`))
+    tombstones.update(backend, some(600, 'a'), 0)
+    assert.equal(tombstones.nextAt(), HOUR)
+    tombstones.update({ ...backend, name: 'api' }, some(600, 'b'), 5_000)
+    assert.equal(tombstones.nextAt(), 10_000, 'all of the worker count')
+  })
+
+  it('Tombstones.deleteDue() looks less and less often at one that a connection holds', async () => {
+    worker.busy.add('web/a')
+    tombstones.update(backend, [gone('a')], 0)
+    for (let now = 10_000; now < 100_000; now += 500) await tombstones.deleteDue(worker, now, signal)
+    assert.equal(worker.looks(), 9)
+    assert.deepEqual(worker.deleted, [])
+  })
 })
