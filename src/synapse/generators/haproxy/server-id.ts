@@ -60,7 +60,7 @@ function withCollisions(
     ids.set(name, id)
     owners.set(id, name)
   }
-  const conflicts = takeWanted(ordered, maxId, { ids, owners, take })
+  const conflicts = takeWanted(ordered, maxId, { ids, owners, running, take })
   for (const { name } of ordered) {
     const id = ids.has(name) ? undefined : running.get(name)
     if (id !== undefined && owners.get(id) === name && isNear(hashId(name, maxId), id, maxId)) take(name, id)
@@ -74,18 +74,25 @@ function withCollisions(
 interface IdTable {
   readonly ids: ReadonlyMap<string, number>
   readonly owners: ReadonlyMap<number, string>
+  readonly running: ReadonlyMap<string, number>
   readonly take: (name: string, id: number) => void
 }
 
-/** Gives the wanted ids out; returns the names that did not get theirs. */
-function takeWanted(requests: readonly IdRequest[], maxId: number, { ids, owners, take }: IdTable): readonly string[] {
-  const names = new Set(requests.map(({ name }) => name))
+/**
+ * Gives the wanted ids out; returns the names that did not get theirs. What runs with the id that it wants, or that follows
+ * from its name, keeps it: another id takes a reload, which no registration of another instance may cause.
+ */
+function takeWanted(requests: readonly IdRequest[], maxId: number, table: IdTable): readonly string[] {
+  const { ids, owners, running, take } = table
+  const wantedBy = new Map(requests.map(({ name, wanted }) => [name, wanted]))
+  const runsAsWanted = ({ name, wanted }: IdRequest) => wanted !== undefined && running.get(name) === wanted
+  const staysAt = (owner: string, id: number) =>
+    !wantedBy.has(owner) || (wantedBy.get(owner) === undefined && isNear(hashId(owner, maxId), id, maxId))
   const conflicts: string[] = []
-  for (const { name, wanted } of requests) {
+  for (const { name, wanted } of [...requests].sort((a, b) => Number(runsAsWanted(b)) - Number(runsAsWanted(a)))) {
     if (wanted === undefined) continue
     const owner = owners.get(wanted) ?? name
-    // One that is asked for as well may move away; a tombstone cannot.
-    const isTaken = owner !== name && (ids.has(owner) || !names.has(owner))
+    const isTaken = owner !== name && (ids.has(owner) ? ids.get(owner) === wanted : staysAt(owner, wanted))
     if (isTaken || !Number.isSafeInteger(wanted) || wanted < 1 || wanted > maxId) conflicts.push(name)
     else take(name, wanted)
   }

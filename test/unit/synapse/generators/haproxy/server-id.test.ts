@@ -41,6 +41,35 @@ describe('assignIds()', () => {
     assert.deepEqual(conflicts, ['b', 'c'])
   })
 
+  it('takes no id away from a server that runs with the one that it wants, whatever comes', () => {
+    const requests = [
+      { name: 'a', wanted: 7 },
+      { name: 'b', wanted: 7 },
+    ]
+    const { ids: given, conflicts } = assignIds(requests, MAX, new Map([['b', 7]]))
+    assert.deepEqual([given.get('b'), given.get('a')], [7, hashId('a', MAX)])
+    assert.deepEqual(conflicts, ['a'])
+  })
+
+  it('takes no id away from a server that runs with the one of its name', () => {
+    const id = hashId('b', MAX)
+    const running = new Map([['b', id]])
+    const { ids: given, conflicts } = assignIds([{ name: 'a', wanted: id }, { name: 'b' }], MAX, running)
+    assert.deepEqual([given.get('b'), given.get('a')], [id, hashId('a', MAX)])
+    assert.deepEqual(conflicts, ['a'])
+  })
+
+  it('gives a wanted id that runs at one that has to change its own anyhow', () => {
+    const running = new Map([
+      ['b', 7],
+      ['c', 8],
+    ])
+    const requests = [{ name: 'a', wanted: 7 }, { name: 'b' }, { name: 'c', wanted: 9 }, { name: 'd', wanted: 8 }]
+    const { ids: given, conflicts } = assignIds(requests, MAX, running)
+    assert.deepEqual(Object.fromEntries(given), { a: 7, b: hashId('b', MAX), c: 9, d: 8 })
+    assert.deepEqual(conflicts, [])
+  })
+
   it('resolves collisions by name, the same in any order', () => {
     const names = Array.from({ length: 50 }, (_, index) => `s${index}`)
     assert.deepEqual(ids([...names].reverse(), 60), ids(names, 60))
