@@ -87,6 +87,8 @@ export type DecodedInstance =
       readonly instance: ServiceInstance
       /** The registration says `available: false` (BlaBlaCar's nerve): it is there, but not to be used. */
       readonly unavailable?: true
+      /** Keys whose values make no sense, and what those should have been; the instance is without them. */
+      readonly oddities?: readonly string[]
     }
   | { readonly ok: false; readonly reason: string }
 
@@ -107,9 +109,15 @@ export function decodePayload(json: string): DecodedInstance {
   if (name !== undefined && name !== null && typeof name !== 'string')
     return { ok: false, reason: 'name is not a string' }
   if (name && !NAME.test(name)) return { ok: false, reason: 'name has characters that HAProxy does not allow' }
+  const oddities = [
+    ...(isWeight(weight) || isAbsent(weight) ? [] : ['weight is not a whole number of 0 or more']),
+    ...(typeof options === 'string' || isAbsent(options) ? [] : ['haproxy_server_options is not a string']),
+    ...(isRecord(labels) || isAbsent(labels) ? [] : ['labels is not a map']),
+  ]
   return {
     ok: true,
     ...(available === false ? { unavailable: true } : {}),
+    ...(oddities.length === 0 ? {} : { oddities }),
     instance: {
       name: name ?? '',
       host,
@@ -121,6 +129,8 @@ export function decodePayload(json: string): DecodedInstance {
   }
 }
 
+const isAbsent = (value: unknown): boolean => value === undefined || value === null
+
 // HAProxy's own limits: a server name takes [A-Za-z0-9_.:-], an address no white space or '#'. Length: RFC 1035's 253.
 const HOST = /^(?:[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}|[0-9A-Fa-f:.]{2,45}(?:%[A-Za-z0-9]+)?)$/
 const NAME = /^[A-Za-z0-9_.:-]{1,255}$/
@@ -131,7 +141,7 @@ function decodePort(value: unknown): number | undefined {
 }
 
 function isWeight(value: unknown): value is number {
-  return typeof value === 'number' && Number.isInteger(value) && value >= 0
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

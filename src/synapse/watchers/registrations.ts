@@ -24,13 +24,20 @@ interface Registered {
   readonly withdrawn: boolean
 }
 
+/** What is wrong with a registration. `isLeftOut`: it cannot be used at all; else it can, without what the reason names. */
+export interface BadRegistration {
+  readonly child: string
+  readonly reason: string
+  readonly isLeftOut: boolean
+}
+
 /**
  * Turns children into instances. Remembers what it decoded, so that one change among ten thousand costs one decoding, and
  * names a bad registration once, not at every pass.
  */
 export function createInstanceDecoder(
   method: Decode,
-  onBad: (child: string, reason: string) => void,
+  onBad: (bad: BadRegistration) => void,
 ): (children: readonly Child[]) => Registrations {
   // A child's Buffer is the same one until its data changes.
   const known = new WeakMap<Buffer, { readonly name: string; readonly registered: Registered | undefined }>()
@@ -51,14 +58,16 @@ export function createInstanceDecoder(
 function decodeChild(
   { name, data }: Child,
   method: Decode,
-  onBad: (child: string, reason: string) => void,
+  onBad: (bad: BadRegistration) => void,
 ): Registered | undefined {
   const json = data.toString('utf8')
   const decoded = method.method === 'nerve' ? decodePayload(json) : decodeServerset(json, method.endpoint_name)
   if (!decoded.ok) {
-    onBad(name, decoded.reason)
+    onBad({ child: name, reason: decoded.reason, isLeftOut: true })
     return undefined
   }
+  const { oddities = [] } = decoded
+  if (oddities.length > 0) onBad({ child: name, reason: oddities.join('; '), isLeftOut: false })
   const sequence = sequenceOf(name)
   const instance = sequence === undefined ? decoded.instance : { ...decoded.instance, sequence }
   return { instance, withdrawn: decoded.unavailable === true }

@@ -57,11 +57,16 @@ export const zookeeper = defineWatcher({
 function createZookeeperWatcher(context: WatcherContext, config: Options) {
   const { clock, log, metrics, random, sessions, service, onUnreadable } = context
   const session = sessions.acquire(ensembleOptions({ ...config, sessionTimeoutMs: config.session_timeout }))
-  const bad = metrics.counter('synapse_bad_registrations_total', 'Registrations that could not be read.', ['service'])
+  const bad = metrics.counter(
+    'synapse_bad_registrations_total',
+    'Registrations that could not be used, or not all of them.',
+    ['service'],
+  )
   bad.inc({ service }, 0)
-  const decode = createInstanceDecoder(config.decode, (child, reason) => {
-    log.warn('registration left out', { path: `${config.path}/${child}`, reason })
-    onUnreadable('registration')
+  const decode = createInstanceDecoder(config.decode, ({ child, reason, isLeftOut }) => {
+    const message = isLeftOut ? 'registration left out' : 'registration used without what makes no sense'
+    log.warn(message, { path: `${config.path}/${child}`, reason })
+    if (isLeftOut) onUnreadable('registration')
     bad.inc({ service })
   })
   const separateConfig = config.generator_config_path !== undefined && config.generator_config_path !== config.path

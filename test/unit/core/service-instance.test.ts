@@ -47,22 +47,49 @@ describe('encodePayload()', () => {
 const decoded = (value: unknown) => decodePayload(JSON.stringify(value))
 
 describe('decodePayload()', () => {
-  const accepted: readonly { readonly name: string; readonly value: object; readonly instance: object }[] = [
+  const accepted: readonly {
+    readonly name: string
+    readonly value: object
+    readonly instance: object
+    readonly odd?: RegExp
+  }[] = [
     { name: "nerve's least", value: { host: 'h', port: 1 }, instance: { name: '', host: 'h', port: 1 } },
     { name: 'a name that is null', value: { ...base, name: null }, instance: { ...base, name: '' } },
     { name: 'a port of digits', value: { ...base, port: '3000' }, instance: base },
     { name: 'keys it does not know', value: { ...base, ttl: 5, haproxy: { x: 1 } }, instance: base },
     { name: 'weight 0', value: { ...base, weight: 0 }, instance: { ...base, weight: 0 } },
-    { name: 'a weight that is no number, without it', value: { ...base, weight: '3' }, instance: base },
-    { name: 'a negative weight, without it', value: { ...base, weight: -1 }, instance: base },
-    { name: 'a fraction of a weight, without it', value: { ...base, weight: 0.5 }, instance: base },
+    {
+      name: 'a weight that is no number, without it',
+      value: { ...base, weight: '3' },
+      instance: base,
+      odd: /^weight /,
+    },
+    { name: 'a negative weight, without it', value: { ...base, weight: -1 }, instance: base, odd: /^weight / },
+    { name: 'a fraction of a weight, without it', value: { ...base, weight: 0.5 }, instance: base, odd: /^weight / },
     { name: 'options of blanks, without them', value: { ...base, haproxy_server_options: ' ' }, instance: base },
     {
       name: 'options that are no string, without them',
       value: { ...base, haproxy_server_options: ['x'] },
       instance: base,
+      odd: /^haproxy_server_options /,
     },
-    { name: 'labels that are a list, without them', value: { ...base, labels: ['x'] }, instance: base },
+    {
+      name: 'labels that are a list, without them',
+      value: { ...base, labels: ['x'] },
+      instance: base,
+      odd: /^labels /,
+    },
+    {
+      name: 'a weight beyond all numbers, without it',
+      value: { ...base, weight: 1e300 },
+      instance: base,
+      odd: /^weight /,
+    },
+    {
+      name: 'what Airbnb publishes for empty keys',
+      value: { ...base, weight: null, labels: null, haproxy_server_options: null },
+      instance: base,
+    },
     { name: 'an IPv6 address', value: { ...base, host: 'fe80::1%eth0' }, instance: { ...base, host: 'fe80::1%eth0' } },
     {
       name: 'a long host name',
@@ -71,8 +98,14 @@ describe('decodePayload()', () => {
     },
     { name: 'an underscore in a host name', value: { ...base, host: '_x.y' }, instance: { ...base, host: '_x.y' } },
   ]
-  for (const { name, value, instance } of accepted) {
-    it(`accepts ${name}`, () => assert.deepEqual(decoded(value), { ok: true, instance }))
+  for (const { name, value, instance, odd } of accepted) {
+    it(`accepts ${name}`, () => {
+      const result = decoded(value)
+      assert.ok(result.ok, 'it was rejected')
+      assert.deepEqual(result.instance, instance)
+      if (odd === undefined) assert.equal(result.oddities, undefined)
+      else assert.match(result.oddities?.join() ?? '', odd)
+    })
   }
 
   const rejected: readonly { readonly name: string; readonly value: unknown; readonly reason: RegExp }[] = [

@@ -19,7 +19,9 @@ describe('createInstanceDecoder()', () => {
 
   it('leaves out a bad registration, names it once, and goes on with the rest', () => {
     const bad: string[] = []
-    const decode = createInstanceDecoder({ method: 'nerve' }, (name, reason) => bad.push(`${name}: ${reason}`))
+    const decode = createInstanceDecoder({ method: 'nerve' }, ({ child, reason, isLeftOut }) =>
+      bad.push(`${child}: ${reason}${isLeftOut ? '' : ' (used)'}`),
+    )
     const children = [
       child('bad_1', '{'),
       child('good_2', { host: 'h', port: 1 }),
@@ -28,6 +30,29 @@ describe('createInstanceDecoder()', () => {
     assert.equal(decode(children).instances.length, 1)
     assert.equal(decode(children).instances.length, 1)
     assert.deepEqual(bad, ['bad_1: not JSON', 'bad_3: host is missing or not a host name or address'])
+  })
+
+  it('uses a registration without what makes no sense in it, and names that once', () => {
+    const bad: string[] = []
+    const decode = createInstanceDecoder({ method: 'nerve' }, ({ child, reason, isLeftOut }) =>
+      bad.push(`${child}: ${reason}${isLeftOut ? '' : ' (used)'}`),
+    )
+    const odd = { weight: -5, haproxy_server_options: { a: 1 }, labels: 'x' }
+    const children = [
+      child('odd_1', { host: 'h', port: 1, ...odd }),
+      child('huge_2', '{"host":"h","port":2,"weight":1e300}'),
+      child('none_3', { host: 'h', port: 3, weight: null, haproxy_server_options: null, labels: null }),
+    ]
+    for (let pass = 0; pass < 2; pass++)
+      assert.deepEqual(
+        decode(children).instances,
+        [1, 2, 3].map((port) => ({ name: '', host: 'h', port, sequence: port })),
+      )
+    const weight = 'weight is not a whole number of 0 or more'
+    assert.deepEqual(bad, [
+      `odd_1: ${weight}; haproxy_server_options is not a string; labels is not a map (used)`,
+      `huge_2: ${weight} (used)`,
+    ])
   })
 
   it('sets apart what registers as not available, without calling it bad', () => {
