@@ -109,15 +109,10 @@ export function decodePayload(json: string): DecodedInstance {
   if (name !== undefined && name !== null && typeof name !== 'string')
     return { ok: false, reason: 'name is not a string' }
   if (name && !NAME.test(name)) return { ok: false, reason: 'name has characters that HAProxy does not allow' }
-  const oddities = [
-    ...(isWeight(weight) || isAbsent(weight) ? [] : ['weight is not a whole number of 0 or more']),
-    ...(typeof options === 'string' || isAbsent(options) ? [] : ['haproxy_server_options is not a string']),
-    ...(isRecord(labels) || isAbsent(labels) ? [] : ['labels is not a map']),
-  ]
   return {
     ok: true,
     ...(available === false ? { unavailable: true } : {}),
-    ...(oddities.length === 0 ? {} : { oddities }),
+    ...odditiesOf(value),
     instance: {
       name: name ?? '',
       host,
@@ -129,7 +124,16 @@ export function decodePayload(json: string): DecodedInstance {
   }
 }
 
-const isAbsent = (value: unknown): boolean => value === undefined || value === null
+/** Of the keys that an instance can do without. */
+function odditiesOf({ weight, haproxy_server_options: options, labels }: Readonly<Record<string, unknown>>) {
+  const isAbsent = (value: unknown) => value === undefined || value === null
+  const oddities = [
+    ...(isAbsent(weight) || isWeight(weight) ? [] : ['weight is not a whole number of 0 or more']),
+    ...(isAbsent(options) || typeof options === 'string' ? [] : ['haproxy_server_options is not a string']),
+    ...(isAbsent(labels) || isRecord(labels) ? [] : ['labels is not a map']),
+  ]
+  return oddities.length === 0 ? {} : { oddities }
+}
 
 // HAProxy's own limits: a server name takes [A-Za-z0-9_.:-], an address no white space or '#'. Length: RFC 1035's 253.
 const HOST = /^(?:[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}|[0-9A-Fa-f:.]{2,45}(?:%[A-Za-z0-9]+)?)$/

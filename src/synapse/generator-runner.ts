@@ -23,7 +23,7 @@ export interface GeneratorRunnerContext {
   readonly metrics: Metrics
   readonly random: () => number
   /** How long the first pass waits, ms, for the registry to answer for one more service, and for all of them. */
-  readonly firstPass: { readonly quietMs: number; readonly longestMs: number }
+  readonly firstPass: { readonly quietMs: number; readonly awayMs: number; readonly longestMs: number }
   /** All services, in configuration order. */
   readonly services: () => readonly Service[]
   /** Gets what happens, e.g. to count it. Default: nobody listens. */
@@ -61,8 +61,10 @@ export class GeneratorRunner {
     this.#generator = type.create({ clock, log, metrics, random, trigger, onEvent }, config.options)
     const failures = metrics.counter('synapse_generator_failures_total', 'Passes that failed.', ['generator'])
     failures.inc({ generator: type.type }, 0)
-    const missing = () => context.services().filter(({ discovered }) => !discovered).length
-    this.#discovery = new FirstDiscovery({ clock, missing, ...context.firstPass })
+    const undiscovered = () => context.services().filter(({ discovered }) => !discovered)
+    const missing = () => undiscovered().length
+    const isAway = () => undiscovered().every((service) => service.isAway)
+    this.#discovery = new FirstDiscovery({ clock, missing, isAway, ...context.firstPass })
     this.#loop = new ReconcileLoop({
       clock,
       backoff: createBackoff({ initialMs: 100, maxMs: 5_000, random }),

@@ -18,7 +18,7 @@ import { Supervisor } from './supervisor.ts'
 import * as watcherTypeList from './watchers/index.ts'
 
 /** The first pass waits for the registry while its answers come one after the other; then what is known is served. */
-const FIRST_PASS = { quietMs: 500, longestMs: 5_000 }
+const FIRST_PASS = { quietMs: 500, awayMs: 100, longestMs: 5_000 }
 /** What changed goes to HAProxy first; the disk can wait for so long. */
 const SAVE_DELAY_MS = 1_000
 /** Changes of instances within this time are written to disk together ... */

@@ -78,6 +78,11 @@ export class Service {
     return this.#discovery !== undefined
   }
 
+  /** Whether the registry refuses to be asked. */
+  get isAway(): boolean {
+    return this.#watcher.isAway?.() ?? false
+  }
+
   get backends(): Backends {
     return this.#selected
   }

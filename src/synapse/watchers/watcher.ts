@@ -33,6 +33,8 @@ export interface Watcher {
   run(publish: (discovery: Discovery) => void, signal: AbortSignal): Promise<void>
   /** Whether the registry can be asked, as far as is known without asking. Default: it can. */
   isWell?(): boolean
+  /** Whether the registry has refused all connections since the start. Default: it has not. */
+  isAway?(): boolean
   /** What the status page shows, e.g. the path and the session's state. */
   state(): Readonly<Record<string, unknown>>
 }

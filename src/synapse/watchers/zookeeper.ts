@@ -119,6 +119,7 @@ function createZookeeperWatcher(context: WatcherContext, config: Options) {
     },
     // As Airbnb's: a short cut of the connection is no illness.
     isWell: () => session.state.status !== 'lost' && session.state.status !== 'closed',
+    isAway: () => session.state.status === 'connecting' && session.state.reason !== undefined,
     state: () => ({ method: 'zookeeper', path: config.path, instances: known, session: session.state }),
   }
 

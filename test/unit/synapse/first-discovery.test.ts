@@ -5,6 +5,7 @@ import { FakeClock } from '../../harness/fake-clock.ts'
 describe('FirstDiscovery', () => {
   let clock: FakeClock
   let missing: number
+  let away: boolean
   let discovery: FirstDiscovery
   let stop: AbortController
   let over: boolean
@@ -22,7 +23,11 @@ describe('FirstDiscovery', () => {
   beforeEach(() => {
     clock = new FakeClock(1000)
     missing = 3
-    discovery = new FirstDiscovery({ clock, missing: () => missing, quietMs: 500, longestMs: 2000 })
+    away = false
+    discovery = new FirstDiscovery({
+      ...{ clock, missing: () => missing, isAway: () => away },
+      ...{ quietMs: 500, awayMs: 100, longestMs: 2000 },
+    })
     stop = new AbortController()
     over = false
   })
@@ -45,6 +50,27 @@ describe('FirstDiscovery', () => {
     begin()
     answered(1)
     await clock.advance(10)
+    assert.equal(over, false)
+    answered(0)
+    await clock.advance(0)
+    assert.equal(over, true)
+  })
+
+  it('waits shortly for a registry that refuses connections, in case another member takes one', async () => {
+    begin()
+    away = true
+    await clock.advance(99)
+    assert.equal(over, false)
+    await clock.advance(1)
+    assert.equal(over, true)
+  })
+
+  it('waits on when another member takes the connection', async () => {
+    begin()
+    away = true
+    await clock.advance(60)
+    away = false
+    await clock.advance(400)
     assert.equal(over, false)
     answered(0)
     await clock.advance(0)

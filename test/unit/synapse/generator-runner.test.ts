@@ -57,7 +57,7 @@ describe('GeneratorRunner', () => {
         log: recordingLog(),
         metrics: createMetrics(),
         random: () => 0.5,
-        firstPass: { quietMs: 500, longestMs: 3_000 },
+        firstPass: { quietMs: 500, awayMs: 100, longestMs: 3_000 },
         services: () => services,
       },
     )
