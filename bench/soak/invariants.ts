@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs'
 import { eventually } from '../../test/harness/eventually.ts'
 import { isMaint, Stats } from '../haproxy/stats.ts'
 import { differences } from '../haproxy/verify-file.ts'
@@ -20,6 +21,17 @@ export async function memory({ synapse, nerve }: Stage): Promise<Memory> {
   const worker = await stats.pid()
   stats.close()
   return { synapse: rssMb(synapse.pid), nerve: rssMb(nerve.pid), haproxy: rssMb(worker) }
+}
+
+/** How many files, sockets and pipes the daemons have open. */
+export interface OpenFiles {
+  readonly synapse: number
+  readonly nerve: number
+}
+
+export function openFiles({ synapse, nerve }: Pick<Stage, 'synapse' | 'nerve'>): OpenFiles {
+  const count = (pid: number) => readdirSync(`/proc/${pid}/fd`).length
+  return { synapse: count(synapse.pid), nerve: count(nerve.pid) }
 }
 
 /** What is wrong although nothing changes any more; empty when HAProxy, its file and the registry agree. */

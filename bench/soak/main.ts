@@ -7,7 +7,7 @@ import { describeMachine, loadAverage } from '../machine.ts'
 import { table } from '../report.ts'
 import { now, sleep } from '../time.ts'
 import { HaproxyLog } from './haproxy-log.ts'
-import { divergence, type Memory, memory, metric, oldWorkersLeft } from './invariants.ts'
+import { divergence, type Memory, memory, metric, type OpenFiles, oldWorkersLeft, openFiles } from './invariants.ts'
 import { seededRandom } from './random.ts'
 import { type Stage, setStage } from './stage.ts'
 import { troubles } from './troubles.ts'
@@ -16,6 +16,8 @@ import { troubles } from './troubles.ts'
 const DEED_EVERY_MS = 200
 /** The growth that is no leak: between the first minutes and the end, MB. */
 const ALLOWED_GROWTH: Memory = { synapse: 40, nerve: 30, haproxy: 20 }
+/** The same of open files and sockets; at any moment some more or less are at work. */
+const ALLOWED_FILES = 20
 /** Of the recent past, to be shown with the first failed request. */
 const MEMORY_OF_DEEDS = 30
 /** Every so often all stands still, and HAProxy, its file and the registry are compared. */
@@ -33,6 +35,7 @@ class Soak {
   #failedSoFar = 0
   /** Set when the memory has become level. */
   #levelMemory: Memory | undefined
+  #levelFiles: OpenFiles | undefined
 
   async run(minutes: number, seed: number, haproxy: string): Promise<void> {
     const log = await HaproxyLog.listen(this.#startedAt)
@@ -124,7 +127,11 @@ class Soak {
   async #tell(stage: Stage): Promise<void> {
     const reports = await Promise.all(stage.loads.map((load) => load.report()))
     const rss = await memory(stage)
-    if (this.#levelMemory === undefined && now() - this.#startedAt > 100_000) this.#levelMemory = rss
+    const files = openFiles(stage)
+    if (this.#levelMemory === undefined && now() - this.#startedAt > 100_000) {
+      this.#levelMemory = rss
+      this.#levelFiles = files
+    }
     const url = stage.synapse.metricsUrl ?? ''
     const words = [
       `${((now() - this.#startedAt) / 60_000).toFixed(1)} min`,
@@ -137,6 +144,7 @@ class Soak {
       `${await metric(url, 'smartstack_zookeeper_sessions_lost_total')} sessions lost`,
       `${await metric(url, 'synapse_haproxy_tombstones')} tombstones`,
       `MB ${rss.synapse.toFixed(0)} synapse, ${rss.nerve.toFixed(0)} nerve, ${rss.haproxy.toFixed(0)} haproxy`,
+      `open files ${files.synapse} synapse, ${files.nerve} nerve`,
       `longest stall ${Math.max(...reports.map(({ stallMs }) => stallMs)).toFixed(0)} ms`,
       `load ${loadAverage()}`,
     ]
@@ -145,10 +153,11 @@ class Soak {
 
   /** What can only be judged at the end. */
   async #finish(stage: Stage): Promise<void> {
-    for (const load of stage.loads) {
-      const report = await load.stop()
-      if (report.requests / report.seconds < 90) this.#problem(`the load was only ${report.requests} requests`)
-    }
+    const reports = await Promise.all(stage.loads.map((load) => load.stop()))
+    for (const { requests, seconds } of reports)
+      if (requests / seconds < 90) this.#problem(`the load was only ${requests} requests`)
+    const lost = sum(reports, failed)
+    if (lost > this.#failedSoFar) this.#problem(`lost requests: ${lost} in all`)
     const url = stage.synapse.metricsUrl ?? ''
     const restarts = await metric(url, 'synapse_haproxy_restarts_total')
     if (restarts > 0) this.#problem(`HAProxy died ${restarts} times`)
@@ -158,6 +167,16 @@ class Soak {
     const left = await oldWorkersLeft(stage)
     if (left > 0) this.#problem(`${left} old workers of HAProxy do not end`)
     this.#judgeMemory(await memory(stage))
+    this.#judgeFiles(openFiles(stage))
+  }
+
+  #judgeFiles(last: OpenFiles): void {
+    const first = this.#levelFiles
+    if (first === undefined) return // too short to say
+    for (const name of ['synapse', 'nerve'] as const) {
+      const growth = last[name] - first[name]
+      if (growth > ALLOWED_FILES) this.#problem(`${name} has ${growth} more open files than at first`)
+    }
   }
 
   #judgeMemory(last: Memory): void {
