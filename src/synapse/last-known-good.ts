@@ -1,5 +1,6 @@
-import { mkdir, open, readFile, rename } from 'node:fs/promises'
+import { mkdir, open, readFile, rename, stat, utimes } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import type { Clock } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
 import { decodePayload, encodePayload, type ServiceInstance } from '../core/service-instance.ts'
 import { writePieces } from '../core/write-pieces.ts'
@@ -16,6 +17,7 @@ export type KnownInstances = ReadonlyMap<string, readonly ServiceInstance[]>
  */
 export class LastKnownGood {
   readonly #path: string
+  readonly #clock: Clock
   readonly #onProblem: (message: string) => void
   /** What the file holds, by service; undefined while nobody knows. */
   #written: Parts | undefined
@@ -25,9 +27,16 @@ export class LastKnownGood {
   /** Said once, until writing works again. */
   #problem: string | undefined
 
-  constructor(directory: string, onProblem: (message: string) => void) {
+  constructor(directory: string, clock: Clock, onProblem: (message: string) => void) {
     this.#path = join(directory, 'instances.json')
+    this.#clock = clock
     this.#onProblem = onProblem
+  }
+
+  /** How long ago, ms, the file was last known to be right: some minutes before the end of the last synapse at the most. */
+  async age(): Promise<number> {
+    const { mtimeMs } = await stat(this.#path).catch(() => ({ mtimeMs: Number.NEGATIVE_INFINITY })) // as old as can be
+    return this.#clock.wallTime() - mtimeMs
   }
 
   async load(): Promise<KnownInstances> {
@@ -41,14 +50,15 @@ export class LastKnownGood {
     }
   }
 
-  /** Writes what changed. A failure is reported, never thrown: traffic does not depend on it. */
+  /** Writes what changed, or else shows by the file's time that it is right. A failure is reported, never thrown: traffic does not depend on it. */
   save(known: KnownInstances): Promise<void> {
     this.#saving = this.#saving.then(() => this.#save(this.#partsOf(known)))
     return this.#saving
   }
 
   async #save(parts: Parts): Promise<void> {
-    if (this.#written !== undefined && sameParts(parts, this.#written)) return
+    const isSame = this.#written !== undefined && sameParts(parts, this.#written)
+    if (isSame && (await this.#touch())) return
     try {
       await mkdir(dirname(this.#path), { recursive: true })
       const candidate = `${this.#path}.tmp`
@@ -67,6 +77,15 @@ export class LastKnownGood {
       if (problem !== this.#problem) this.#onProblem(problem)
       this.#problem = problem
     }
+  }
+
+  /** False when the file is not there any more, or not ours to touch: it is written anew then. */
+  #touch(): Promise<boolean> {
+    const now = new Date(this.#clock.wallTime())
+    return utimes(this.#path, now, now).then(
+      () => true,
+      () => false,
+    )
   }
 
   #partsOf(known: KnownInstances): Parts {

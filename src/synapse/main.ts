@@ -26,8 +26,10 @@ const SAVE_SETTLE_MS = 1_000
 /** ... and where writing takes long, within so many times as long, up to ten seconds: it never costs more than this part. */
 const SAVE_REST = 200
 const SAVE_REST_MAX_MS = 10_000
-/** A file that somebody removed is back after this time. */
+/** A file that somebody removed is back after this time; one that is right is touched. */
 const SAVE_RESYNC_MS = 300_000
+/** What is not older was so a moment ago: synapse was started again, or has crashed. */
+const FRESH_MS = 2 * SAVE_RESYNC_MS
 
 const watcherTypes = new Registry('discovery method', watcherTypeList)
 const generatorTypes = new Registry('generator', generatorTypeList)
@@ -50,7 +52,7 @@ async function start(initial: SynapseConfig, context: DaemonContext): Promise<Da
   const telemetry = new Telemetry<SynapseEvent>(context, (event) => synapseMetrics(event, version), initial.statsd)
   const { onEvent } = telemetry
   const sessions = createSessionPool(context)
-  const store = new LastKnownGood(initial.stateDirectory, (problem) => log.warn(problem))
+  const store = new LastKnownGood(initial.stateDirectory, clock, (problem) => log.warn(problem))
   const saver = new ReconcileLoop({
     clock,
     backoff: createBackoff({ initialMs: 1_000, maxMs: 60_000, random }),
@@ -72,6 +74,7 @@ async function start(initial: SynapseConfig, context: DaemonContext): Promise<Da
     watcherTypes,
     generatorTypes,
     lastKnown: await store.load(),
+    isMemoryFresh: (await store.age()) < FRESH_MS,
     onInstances: () => saver.trigger(),
     firstPass: FIRST_PASS,
     onEvent,

@@ -62,6 +62,17 @@ export function guard(state: PanicState, listing: Listing, now: number, policy: 
   return { kind: 'calm', sizes: [...sizes, { at: now, size }], instances, withdrawn }
 }
 
+/**
+ * What a former process knew, as if it had just been listed: who restarts synapse during an accident of the registry shall not
+ * lose what was held. `first` is the first listing of this process. One that shares nothing with what was known may be of another
+ * path: it is believed.
+ */
+export function remembered(known: readonly ServiceInstance[], first: Listing, now: number): PanicState {
+  const { instances, withdrawn = [] } = first
+  const isAnother = without(known, [...instances, ...withdrawn]).length === known.length
+  return isAnother ? calm : { kind: 'calm', sizes: [{ at: now, size: known.length }], instances: known, withdrawn: [] }
+}
+
 function isPanic(baseline: number, listed: number, { threshold }: PanicPolicy): boolean {
   const vanished = baseline - listed
   return vanished >= LEAST_VANISHED && vanished > threshold * baseline

@@ -12,7 +12,7 @@ import { type Backends, chooseBackends, selectInstances } from './backends.ts'
 import type { SynapseServiceConfig } from './config.ts'
 import type { SynapseEvent } from './events.ts'
 import type { GeneratorType } from './generators/generator.ts'
-import { calm, guard, type Listing, type PanicState } from './panic-hold.ts'
+import { calm, guard, type Listing, type PanicState, remembered } from './panic-hold.ts'
 import { mergeRegistryOptions } from './registry-options.ts'
 import type { Discovery, Watcher, WatcherType } from './watchers/watcher.ts'
 
@@ -24,6 +24,8 @@ export interface ServiceContext {
   readonly sessions: SessionPool
   readonly watcherTypes: Registry<WatcherType>
   readonly generatorTypes: Registry<GeneratorType>
+  /** Whether what was known before this process started was so until shortly before: most of it does not vanish without a panic then. */
+  readonly isMemoryFresh: boolean
   /** What a generator sees of this service has changed; `eventAt` is when the registry said so, if it was the registry. */
   readonly onChange: (service: string, eventAt: number | undefined) => void
   /** The watcher's machinery failed: a bug that must not go unseen. */
@@ -47,6 +49,8 @@ export class Service {
   #selected: Backends
   #panic: PanicState = calm
   #endHold: () => void = () => {}
+  /** What a former process had from the registry, until that answers. */
+  #remembered: readonly ServiceInstance[]
   #registryOptions: Readonly<Record<string, Json>> | undefined
   /** What `optionsFor` says, by generator, until the configuration or the registry says something else. */
   readonly #optionsFor = new Map<string, unknown>()
@@ -63,6 +67,7 @@ export class Service {
     this.#gauges = createGauges(context.metrics)
     this.#gauges.held.set({ service: config.name }, 0)
     const previous = lastKnown === undefined ? undefined : { source: 'previous' as const, instances: lastKnown }
+    this.#remembered = context.isMemoryFresh ? registered(lastKnown ?? [], config) : []
     this.#chosen = chooseBackends(undefined, previous, config)
     this.#selected = selectInstances(this.#chosen, config)
     this.#gauges.instances.set({ service: config.name }, this.#selected.instances.length)
@@ -111,6 +116,7 @@ export class Service {
       this.#discovery = undefined
       this.#endHold() // or what the old watcher had found would be believed in the end
       this.#panic = calm
+      this.#remembered = []
       this.#gauges.held.set({ service: config.name }, 0)
       this.#watcher = this.#startWatcher()
     } else if (this.#discovery !== undefined) this.#doubt(this.#discovery)
@@ -183,6 +189,8 @@ export class Service {
     const first = this.#discovery === undefined
     const optionsChanged = !isDeepStrictEqual(this.#registryOptions, discovery.generatorConfig ?? this.#registryOptions)
     this.#discovery = discovery
+    if (this.#remembered.length > 0) this.#panic = remembered(this.#remembered, discovery, this.#context.clock.now())
+    this.#remembered = []
     this.#doubt(discovery)
     this.#registryOptions = discovery.generatorConfig ?? this.#registryOptions
     if (optionsChanged) this.#optionsFor.clear()
@@ -234,6 +242,17 @@ export class Service {
     } else if (source === 'none') this.#log.warn('service has no instances', { from: before.instances.length, to: 0 })
     else this.#log.debug('backends changed', { source, from: before.instances.length, to: instances.length })
   }
+}
+
+/** Of the instances that were used, those that the registry listed. With other ports than listed ones, none can be told. */
+function registered(
+  used: readonly ServiceInstance[],
+  { backendPortOverride, defaultServers }: SynapseServiceConfig,
+): readonly ServiceInstance[] {
+  if (backendPortOverride !== undefined) return []
+  const isDefault = (one: ServiceInstance) =>
+    defaultServers.some(({ name, host, port }) => one.name === name && one.host === host && one.port === port)
+  return used.filter((one) => !isDefault(one))
 }
 
 function createGauges(metrics: Metrics) {

@@ -128,6 +128,24 @@ describe('many instances vanish from the registry at once', function () {
     await eventually(async () => assert.equal((await answers()).has(dead.name), true), 10_000)
   })
 
+  it('they are kept when synapse is started again', async () => {
+    const held = (await service())?.held ?? 0
+    const [listed] = instances
+    assert.ok(listed, 'one')
+    const testPool = createTestPool()
+    pools.push(testPool)
+    const session = testPool.pool.acquire({ hosts: [job.zookeeper.hosts], sessionTimeoutMs: 4_000 })
+    await session.connected(never)
+    await register(session, listed) // a listing without any would be answered with the previous ones anyhow
+    await eventually(async () => assert.ok((await answers()).size >= held, 'the held, and it'))
+    await synapse.restart()
+    await eventually(async () => assert.ok(((await service())?.held ?? 0) >= held - 1, 'they are held again'))
+    assert.ok((await answers()).size >= held, 'they answer')
+    await testPool.pool.close()
+    pools = []
+    withdrawals = new Map()
+  })
+
   it('the hold ends when they are back, without a reload', async () => {
     await registerAll()
     await eventually(async () => assert.equal((await service())?.held, 0))

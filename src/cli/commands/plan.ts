@@ -65,7 +65,7 @@ async function findOut(
   const options = haproxyOptionsOf(config)
   const warnings: string[] = []
   const log = collectingLog((sentence) => warnings.push(sentence))
-  const lastKnown = await new LastKnownGood(config.stateDirectory, (problem) => warnings.push(problem)).load()
+  const lastKnown = await new LastKnownGood(config.stateDirectory, clock, (problem) => warnings.push(problem)).load()
   const discovered =
     deadlineMs === undefined ? undefined : await discover(config, deadlineMs, { clock, random, log }, signal)
   const known = config.services.map((service) =>

@@ -3,14 +3,17 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { LastKnownGood } from '../../../src/synapse/last-known-good.ts'
+import { FakeClock } from '../../harness/fake-clock.ts'
 
 describe('LastKnownGood', () => {
   let directory: string
   const problems: string[] = []
-  const open = () => new LastKnownGood(directory, (problem) => problems.push(problem))
+  let clock: FakeClock
+  const open = () => new LastKnownGood(directory, clock, (problem) => problems.push(problem))
   beforeEach(async () => {
     directory = await mkdtemp(join(tmpdir(), 'lkg-'))
     problems.length = 0
+    clock = new FakeClock()
   })
   afterEach(() => rm(directory, { recursive: true }))
 
@@ -57,11 +60,30 @@ describe('LastKnownGood', () => {
 
   it('reports a directory that cannot be written once, and goes on', async () => {
     await writeFile(join(directory, 'file'), '')
-    const store = new LastKnownGood(join(directory, 'file'), (problem) => problems.push(problem))
+    const store = new LastKnownGood(join(directory, 'file'), clock, (problem) => problems.push(problem))
     await store.save(known)
     await store.save(known)
     assert.equal(problems.length, 1)
     assert.match(problems.join(), /cannot remember the instances in/)
+  })
+
+  it('tells how long ago the file was known to be right', async () => {
+    assert.equal(await open().age(), Number.POSITIVE_INFINITY)
+    const store = open()
+    await store.save(known)
+    await store.save(known) // nothing to write, but still right
+    await clock.advance(60_000)
+    assert.equal(await open().age(), 60_000)
+    await store.save(known)
+    assert.equal(await open().age(), 0)
+  })
+
+  it('writes the file again when somebody has removed it', async () => {
+    const store = open()
+    await store.save(known)
+    await rm(join(directory, 'instances.json'))
+    await store.save(known)
+    assert.deepEqual(await open().load(), known)
   })
 
   it('does not write again what is already on disk', async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { ServiceInstance } from '../../../src/core/service-instance.ts'
-import { calm, guard, type PanicPolicy, type PanicState } from '../../../src/synapse/panic-hold.ts'
+import { calm, guard, type PanicPolicy, type PanicState, remembered } from '../../../src/synapse/panic-hold.ts'
 
 const policy: PanicPolicy = { threshold: 0.5, windowMs: 30_000, holdMs: 300_000 }
 const some = (count: number, from = 0): ServiceInstance[] =>
@@ -218,5 +218,30 @@ describe('guard()', () => {
     const state = guard(all, { instances: some(1) }, 1, policy)
     assert.equal(state.kind, 'holding')
     assert.equal(state.instances.length, 4)
+  })
+})
+
+describe('remembered()', () => {
+  const first = (instances: readonly ServiceInstance[], known = some(10)) =>
+    guard(remembered(known, { instances }, 0), { instances }, 0, policy)
+
+  it('holds what a former process knew when most of it is missing in the first listing', () => {
+    const state = first(some(3))
+    assert.deepEqual([state.kind, state.instances.length], ['holding', 10])
+  })
+
+  it('believes a first listing of enough, and the next is compared with that', () => {
+    const state = first([...some(4), ...some(2, 50)])
+    assert.deepEqual([state.kind, state.instances.length], ['calm', 6])
+  })
+
+  it('believes a first listing that shares nothing with it: that may be of another path', () => {
+    assert.deepEqual(first(some(2, 50)).instances, some(2, 50))
+    assert.deepEqual(first([]).instances, [])
+  })
+
+  it('takes those that are not to be used for listed', () => {
+    const listing = { instances: some(1), withdrawn: some(9, 1) }
+    assert.deepEqual(guard(remembered(some(10), listing, 0), listing, 0, policy).instances, some(1))
   })
 })

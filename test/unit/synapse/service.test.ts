@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import * as z from 'zod'
 import { createMetrics, type Metrics } from '../../../src/core/metrics.ts'
 import { Registry } from '../../../src/core/registry.ts'
+import type { ServiceInstance } from '../../../src/core/service-instance.ts'
 import type { SynapseServiceConfig } from '../../../src/synapse/config.ts'
 import { defineGenerator } from '../../../src/synapse/generators/generator.ts'
 import { Service } from '../../../src/synapse/service.ts'
@@ -21,7 +22,9 @@ describe('Service', () => {
   let lines: LogLine[]
   let publish: (discovery: Omit<Discovery, 'eventAt'>) => void
   let service: Service
+  let create: (config: SynapseServiceConfig, lastKnown?: readonly ServiceInstance[]) => Service
   let clock: FakeClock
+  let isFresh: boolean
   let metrics: Metrics
 
   const NO_HOLD = { threshold: 1, windowMs: 0, holdMs: 0 }
@@ -54,18 +57,22 @@ describe('Service', () => {
       }),
     })
     clock = new FakeClock(1000)
+    isFresh = true
     metrics = createMetrics()
-    service = new Service(configOf(1), undefined, {
-      clock,
-      log: recordingLog(lines),
-      metrics,
-      random: () => 0.5,
-      sessions: { acquire: () => assert.fail(), state: () => [], close: async () => {} },
-      watcherTypes: new Registry('discovery method', { told }),
-      generatorTypes: new Registry('generator', { generator }),
-      onChange: () => {},
-      onBroken: (error) => assert.fail(String(error)),
-    })
+    create = (config, lastKnown) =>
+      new Service(config, lastKnown, {
+        clock,
+        log: recordingLog(lines),
+        metrics,
+        random: () => 0.5,
+        sessions: { acquire: () => assert.fail(), state: () => [], close: async () => {} },
+        watcherTypes: new Registry('discovery method', { told }),
+        isMemoryFresh: isFresh,
+        generatorTypes: new Registry('generator', { generator }),
+        onChange: () => {},
+        onBroken: (error) => assert.fail(String(error)),
+      })
+    service = create(configOf(1))
   })
   afterEach(() => service.stop())
 
@@ -87,11 +94,58 @@ describe('Service', () => {
     assert.equal(lines.filter(({ level }) => level === 'warn').length, 1)
   })
 
-  describe('Service.update() during a panic hold', () => {
-    const some = (count: number, from = 1) =>
-      Array.from({ length: count }, (_, index) => ({ name: `i-${from + index}`, host: '10.0.0.1', port: 80 }))
-    const served = () => service.backends.instances.map(({ name }) => name)
+  const some = (count: number, from = 1) =>
+    Array.from({ length: count }, (_, index) => ({ name: `i-${from + index}`, host: '10.0.0.1', port: 80 }))
+  const served = () => service.backends.instances.map(({ name }) => name)
 
+  describe('Service that remembers instances', () => {
+    const restart = async (config: SynapseServiceConfig) => {
+      await service.stop()
+      service = create(config, some(5))
+    }
+
+    it('holds those that are missing in the first listing, when they are most of them', async () => {
+      await restart(configOf(1, HOLD))
+      publish({ instances: some(1) })
+      assert.deepEqual([service.state().held, served().length], [4, 5])
+      await clock.advance(300_000)
+      assert.deepEqual(served(), ['i-1'])
+    })
+
+    it('compares the first listing alone with them', async () => {
+      await restart(configOf(1, HOLD))
+      for (const count of [5, 3, 2]) {
+        publish({ instances: some(count) })
+        assert.deepEqual([service.state().held, served().length], [0, count])
+        await clock.advance(40_000)
+      }
+    })
+
+    it('believes the first listing when what it remembers is old', async () => {
+      isFresh = false
+      await restart(configOf(1, HOLD))
+      publish({ instances: some(1) })
+      assert.deepEqual(served(), ['i-1'])
+    })
+
+    it('does not miss default servers in a listing', async () => {
+      await restart({ ...configOf(1, HOLD), defaultServers: some(3, 3), keepDefaultServers: true })
+      publish({ instances: some(2) })
+      assert.equal(service.state().held, 0)
+    })
+
+    it('forgets them with an edit of its watcher, and where their ports were not listed', async () => {
+      await restart(configOf(1, HOLD))
+      service.update(configOf(1, HOLD, '/other'))
+      publish({ instances: some(1) })
+      assert.deepEqual(served(), ['i-1'])
+      await restart({ ...configOf(1, HOLD), backendPortOverride: 80 })
+      publish({ instances: some(1) })
+      assert.deepEqual(served(), ['i-1'])
+    })
+  })
+
+  describe('Service.update() during a panic hold', () => {
     beforeEach(() => {
       service.update(configOf(1, HOLD))
       publish({ instances: some(4) })
