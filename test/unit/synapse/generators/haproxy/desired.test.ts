@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import type { ServiceInstance } from '../../../../../src/core/service-instance.ts'
+import { decodePayload, type ServiceInstance } from '../../../../../src/core/service-instance.ts'
 import { capabilitiesOf } from '../../../../../src/synapse/generators/haproxy/capabilities.ts'
 import { haproxyOptions } from '../../../../../src/synapse/generators/haproxy/config.ts'
 import {
@@ -176,7 +176,8 @@ describe('buildDesired()', () => {
     let built = 0
     fc.assert(
       fc.property(fc.array(hostileInstance, { minLength: 200, maxLength: 220 }), (instances) => {
-        const { state } = desired([haproxyService('web', { server_options: 'check' }, instances)])
+        const all = [...instances, ...instances.flatMap(asRead)] // as a caller may make them, and as znodes give them
+        const { state } = desired([haproxyService('web', { server_options: 'check' }, all)])
         const servers = state.backends.get('web')?.servers ?? []
         for (const server of servers) {
           if (!SERVER_LINE.test(formatServerLine(server))) assert.fail(formatServerLine(server))
@@ -193,6 +194,13 @@ describe('buildDesired()', () => {
     assert.ok(built >= 20_000, `only ${built} of at least 100 000 instances became servers`)
   })
 })
+
+/** What is left of an instance when it was registered like this. */
+function asRead({ haproxyServerOptions, ...payload }: ServiceInstance): readonly ServiceInstance[] {
+  const json = JSON.stringify({ ...payload, haproxy_server_options: haproxyServerOptions })
+  const decoded = decodePayload(json)
+  return decoded.ok ? [decoded.instance] : []
+}
 
 function linesBeside(text: string): readonly string[] {
   return text.split('\n').filter((line) => !line.startsWith('\tserver '))
@@ -273,6 +281,7 @@ const hostileInstance: fc.Arbitrary<ServiceInstance> = fc.record(
     weight: fc.oneof(fc.integer(), fc.double()),
     haproxyServerOptions: text,
     haproxyServerId: fc.oneof(fc.integer(), fc.double()),
+    labels: fc.dictionary(text, text, { maxKeys: 2 }),
   },
   { requiredKeys: ['name', 'host', 'port'] },
 )
