@@ -1,4 +1,5 @@
 import type { Logger } from '../../../core/log.ts'
+import { type Metrics, startCounter } from '../../../core/metrics.ts'
 import type { GeneratorContext } from '../generator.ts'
 import { capabilitiesOf } from './capabilities.ts'
 import type { HaproxyOptions } from './config.ts'
@@ -7,6 +8,7 @@ import type { FileText } from './file-text.ts'
 import { haproxyVersion } from './haproxy-version.ts'
 import type { ObservedServer } from './model.ts'
 import type { ConfigTemplate } from './render.ts'
+import type { Warning } from './service.ts'
 import { readTemplate } from './template-file.ts'
 
 type Running = ReadonlyMap<string, readonly ObservedServer[]>
@@ -19,6 +21,7 @@ export class ModelSource {
   readonly #orderSeed: number
   /** The servers in HAProxy now, so that an id in use is not given again. */
   readonly #running: () => Running
+  readonly #leftOut: ReturnType<typeof createCounters>
   #options: HaproxyOptions
   #template: ConfigTemplate | undefined
   /** What HAProxy says of its version. */
@@ -32,6 +35,7 @@ export class ModelSource {
     this.#options = options
     this.#orderSeed = orderSeed
     this.#running = running
+    this.#leftOut = createCounters(context.metrics)
   }
 
   /** Takes changed options; the template is read again too. */
@@ -58,9 +62,10 @@ export class ModelSource {
     if (this.#made === undefined) return
     this.model.update(services, this.#made, this.#running())
     const { warnings } = this.model
-    for (const { service, message } of warnings) {
-      const text = `${service}: ${message}`
-      if (!this.#warned.has(text)) this.#log.warn(message, service === undefined ? {} : { service })
+    for (const { service, kind, message } of warnings) {
+      if (this.#warned.has(`${service}: ${message}`)) continue
+      this.#log.warn(message, service === undefined ? {} : { service })
+      this.#leftOut[kind].inc()
     }
     this.#warned = new Set(warnings.map(({ service, message }) => `${service}: ${message}`))
   }
@@ -79,4 +84,14 @@ export class ModelSource {
     this.#version = version
     return changed
   }
+}
+
+function createCounters(metrics: Metrics) {
+  const leftOut = metrics.counter(
+    'synapse_haproxy_left_out_total',
+    'Lines, options of servers, instances and services that the haproxy generator left out or changed.',
+    ['kind'],
+  )
+  const of = (kind: Warning['kind']) => startCounter(leftOut, { kind })
+  return { line: of('line'), option: of('option'), instance: of('instance'), service: of('service') }
 }
