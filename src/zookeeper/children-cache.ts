@@ -7,7 +7,14 @@ import { type ChildEntry, ChildTable } from './child-table.ts'
 import { join } from './own-node-spec.ts'
 import { type ReadLimit, readLimitOf } from './read-limit.ts'
 import { absentAsUndefined, isCode } from './twin-search.ts'
-import { type ChildrenSnapshot, type Session, type WatchEvent, ZooKeeperError } from './zookeeper.ts'
+import {
+  type ChildrenSnapshot,
+  type NodeRead,
+  type NodeToRead,
+  type Session,
+  type WatchEvent,
+  ZooKeeperError,
+} from './zookeeper.ts'
 
 export interface ChildrenCacheOptions {
   readonly session: Session
@@ -45,6 +52,9 @@ const RESYNC_READS = 100
 const RETRY = { initialMs: 100, maxMs: 10_000 }
 /** More tries than any honest race for the path needs. */
 const MAX_LIST_TRIES = 5
+/** So many children are read with one request, if there are at least a few: the answer of a large fleet stays small. */
+const MOST_TOGETHER = 64
+const FEWEST_TOGETHER = 4
 const NO_DATA = Buffer.alloc(0)
 
 const UNREADABLE = 'watched path cannot be read, the last known children stand'
@@ -148,8 +158,45 @@ class CacheRun {
     if (this.#listedIn !== generation) this.#children.merge(await this.#list(signal))
     await Promise.all([
       this.#dataReadIn === generation ? undefined : this.#readData(signal),
-      this.#limit.forEach(this.#children.due(generation), (child) => this.#readChild(child, signal)),
+      this.#readChildren(this.#children.due(generation), signal),
     ])
+  }
+
+  async #readChildren(due: readonly ChildEntry[], signal: AbortSignal): Promise<void> {
+    const together = this.#session.getDataOf !== undefined && due.length >= FEWEST_TOGETHER ? MOST_TOGETHER : 1
+    const batches = Array.from({ length: Math.ceil(due.length / together) }, (_, index) =>
+      due.slice(index * together, (index + 1) * together),
+    )
+    await this.#limit.forEach(batches, (batch) => this.#readBatch(batch, signal))
+  }
+
+  async #readBatch(batch: readonly ChildEntry[], signal: AbortSignal): Promise<void> {
+    for (const child of batch) this.#children.markRead(child, this.#session.generation)
+    const isWatched = this.#options.watchData !== 'none'
+    const nodes = batch.map((child) => ({
+      path: join(this.#path, child.name),
+      watch: isWatched ? child.onEvent : undefined,
+    }))
+    try {
+      const answers = await readNodes(this.#session, nodes, signal)
+      for (const [index, child] of batch.entries()) this.#take(child, nodes[index]?.path ?? '', answers[index])
+    } catch (error) {
+      for (const child of batch) this.#children.markRead(child, undefined)
+      throw error
+    }
+  }
+
+  #take(child: ChildEntry, path: string, answer: NodeRead | undefined): void {
+    if (answer instanceof ZooKeeperError) {
+      // One child that must not be read is no reason to lose the others; what it said before stands.
+      if (isRefusal(answer)) {
+        this.#report(CHILD_UNREADABLE, path, answer)
+        return
+      }
+      if (!isCode(answer, 'NO_NODE')) throw answer
+      this.#children.drop(child)
+    } else if (answer !== undefined) this.#children.store(child, answer.data)
+    this.#mended(CHILD_UNREADABLE, path)
   }
 
   /** The names of the children; none while the path does not exist. */
@@ -184,23 +231,6 @@ class CacheRun {
       }
     }
     return (await this.#session.exists(this.#path, signal, this.#onPathEvent)) !== undefined
-  }
-
-  async #readChild(child: ChildEntry, signal: AbortSignal): Promise<void> {
-    const path = join(this.#path, child.name)
-    const watch = this.#options.watchData === 'none' ? undefined : child.onEvent
-    this.#children.markRead(child, this.#session.generation)
-    try {
-      const node = await absentAsUndefined(this.#session.getData(path, signal, watch))
-      if (node === undefined) this.#children.drop(child)
-      else this.#children.store(child, node.data)
-      this.#mended(CHILD_UNREADABLE, path)
-    } catch (error) {
-      // One child that must not be read is no reason to lose the others; what it said before stands.
-      if (isRefusal(error)) return this.#report(CHILD_UNREADABLE, path, error)
-      this.#children.markRead(child, undefined)
-      throw error
-    }
   }
 
   async #readData(signal: AbortSignal): Promise<void> {
@@ -261,11 +291,26 @@ class CacheRun {
   }
 
   #mended(message: string, path: string): void {
-    this.#problems.delete(`${message} ${path}`)
+    if (this.#problems.size > 0) this.#problems.delete(`${message} ${path}`)
   }
 }
 
 /** Whether the server understood and said no: asking again soon changes nothing. */
 function isRefusal(error: unknown): boolean {
   return isCode(error, 'NO_AUTH') || isCode(error, 'BAD_ARGUMENTS')
+}
+
+/** Several with one request where the session can. An error that a later attempt mends is one of the whole reading. */
+async function readNodes(
+  session: Session,
+  nodes: readonly NodeToRead[],
+  signal: AbortSignal,
+): Promise<readonly NodeRead[]> {
+  if (nodes.length > 1 && session.getDataOf !== undefined) return session.getDataOf(nodes, signal)
+  const readAlone = ({ path, watch }: NodeToRead) =>
+    session.getData(path, signal, watch).catch((error: unknown) => {
+      if (error instanceof ZooKeeperError && !error.retryable) return error
+      throw error
+    })
+  return Promise.all(nodes.map(readAlone))
 }

@@ -3,6 +3,7 @@ import jute, { type JuteRecord, type ResponsePayload } from 'node-zookeeper-clie
 import type { Clock } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/log.ts'
+import { BulkReads } from './bulk-reads.ts'
 import type { ClientListener } from './client-listener.ts'
 import { Connection } from './connection.ts'
 import type { Server } from './connection-string.ts'
@@ -87,6 +88,7 @@ export class Client {
   readonly #connection: Connection
   readonly #operations: Operations
   readonly #watches = new WatchTable()
+  readonly #bulkReads: BulkReads
 
   constructor(options: ClientOptions) {
     const { servers, starting, sessionTimeoutMs, digest, dial, clock, random, listener } = options
@@ -111,6 +113,13 @@ export class Client {
         onNotification: (type, path) => this.#notify(type, path),
         watchedPaths: () => this.#watches.paths(),
       },
+    })
+    this.#bulkReads = new BulkReads({
+      connection: this.#connection,
+      operations: this.#operations,
+      watches: this.#watches,
+      readAlone: ({ path, watch }, signal) => this.getData(path, signal, watch),
+      onRefused: (error) => options.log.info('reading znodes one by one from now on', { reason: messageOf(error) }),
     })
   }
 
@@ -171,6 +180,10 @@ export class Client {
       if (watch !== undefined) this.#watches.add('data', path, watch)
       return request.answer
     })
+  }
+
+  getDataOf(...read: Parameters<BulkReads['read']>): ReturnType<BulkReads['read']> {
+    return this.#bulkReads.read(...read)
   }
 
   getChildren(path: string, signal: AbortSignal, watch?: WatchListener): Promise<NodeChildren> {

@@ -11,10 +11,10 @@ import { type Attempt, type AttemptFailure, ConnectSchedule } from './connect-sc
 import type { ConnectionOptions } from './connection-options.ts'
 import { formatServer, type Server } from './connection-string.ts'
 import { AUTH_FAILED, CONNECTION_LOSS, meaningOf } from './error-codes.ts'
-import { GetDataRequest } from './get-data.ts'
 import { Link, type LinkEnd } from './link.ts'
+import { authRequest, connectFrame, watchRequests } from './opening.ts'
 import { type ReplyHeader, readReplyHeader } from './reply-header.ts'
-import { chunkWatches } from './set-watches.ts'
+import { type TakesFrame, takesFrame } from './takes-frame.ts'
 
 const { STATES } = ConnectionManager
 
@@ -157,20 +157,13 @@ export class Connection extends ConnectionManager {
   }
 
   #connectFrame(): Buffer {
-    const { protocol, PROTOCOL_VERSION } = jute
-    const { sessionTimeoutMs } = this.#options
-    const record = new protocol.ConnectRequest(
-      PROTOCOL_VERSION,
-      this.#zxidBytes(),
-      sessionTimeoutMs,
-      this.sessionId,
-      this.sessionPassword,
-    )
-    // The byte that follows refuses read-only servers. The package does not know it, and without it every server since
-    // 3.4 logs a warning about an old client.
-    const frame = Buffer.concat([new jute.Request(null, record).toBuffer(), Buffer.alloc(1)])
-    frame.writeInt32BE(frame.length - 4)
-    return frame
+    const { sessionId, sessionPassword: password } = this
+    return connectFrame({
+      zxid: this.#zxidBytes(),
+      sessionTimeoutMs: this.#options.sessionTimeoutMs,
+      sessionId,
+      password,
+    })
   }
 
   #onFrame(link: Link, frame: Buffer): void {
@@ -210,23 +203,18 @@ export class Connection extends ConnectionManager {
   /** What goes first on every connection: who we are, then what we watch, before anybody's request. */
   #preamble(link: Link): Packet[] {
     const { digest, listener } = this.#options
-    const { OP_CODES, XID_AUTHENTICATION, protocol, Request } = jute
-    const packets: Packet[] = []
-    if (digest !== undefined) {
-      const header = new protocol.RequestHeader(XID_AUTHENTICATION, OP_CODES.AUTH)
-      const payload = new protocol.AuthPacket(0, 'digest', Buffer.from(digest))
-      packets.push({ request: new Request(header, payload), callback: () => {} })
+    const identity = digest === undefined ? [] : [{ request: authRequest(digest), callback: () => {} }]
+    const callback: Callback = (error) => {
+      if (error !== null) link.end(`watches not set: ${meaningOf(error.code).text}`)
     }
-    const zxid = this.#zxidBytes()
-    for (const { data, exist, child } of chunkWatches(listener.watchedPaths())) {
-      const header = new protocol.RequestHeader(0, OP_CODES.SET_WATCHES)
-      const request = new Request(header, new protocol.SetWatches(zxid, data, exist, child))
-      const callback: Callback = (error) => {
-        if (error !== null) link.end(`watches not set: ${meaningOf(error.code).text}`)
-      }
-      packets.push({ request, callback })
-    }
-    return packets
+    const watches = watchRequests(this.#zxidBytes(), listener.watchedPaths())
+    return [...identity, ...watches.map((request) => ({ request, callback }))]
+  }
+
+  /** Sets data watches. What changed after the newest transaction that we know of fires at once. */
+  watchData(paths: readonly string[], callback: Callback): void {
+    const requests = watchRequests(this.#zxidBytes(), { data: paths, exist: [], child: [] })
+    for (const request of requests) this.queue(request, callback)
   }
 
   #onAuthReply({ error }: ReplyHeader): void {
@@ -244,11 +232,11 @@ export class Connection extends ConnectionManager {
       packet.callback({ code: error })
       return
     }
-    if (packet.request instanceof GetDataRequest) this.#onData(packet, packet.request, frame)
+    if (takesFrame(packet.request)) this.#onFrameOf(packet, packet.request, frame)
     else this.#onRecord(packet, frame)
   }
 
-  #onData({ callback }: Packet, request: GetDataRequest, frame: Buffer): void {
+  #onFrameOf({ callback }: Packet, request: TakesFrame, frame: Buffer): void {
     request.take(frame) // while it waits, so that it fails with the others when it cannot be read
     this.pendingQueue.shift()
     callback(null)

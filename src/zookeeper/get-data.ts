@@ -50,7 +50,7 @@ export class GetDataRequest {
 
   /** Takes the frame that answers it. @throws RangeError when the frame is too short. */
   take(frame: Buffer): void {
-    this.#answer = readNodeData(frame)
+    this.#answer = readNodeData(frame, ANSWER_AT)
   }
 
   /** @throws RangeError when there was no answer. */
@@ -60,10 +60,18 @@ export class GetDataRequest {
   }
 }
 
-/** Reads a whole frame. The data is a copy: a node that stays must not keep alive all that arrived together with it. */
-function readNodeData(frame: Buffer): NodeData {
-  const length = frame.readInt32BE(ANSWER_AT)
-  const start = ANSWER_AT + 4
+/** How many bytes what a read says takes. */
+export function nodeDataLength(frame: Buffer, at: number): number {
+  return 4 + Math.max(0, frame.readInt32BE(at)) + STAT.length
+}
+
+/**
+ * Reads what stands at `at`. The data is a copy: a node that stays must not keep alive all that arrived together with it.
+ * @throws RangeError when the frame is too short.
+ */
+export function readNodeData(frame: Buffer, at: number): NodeData {
+  const length = frame.readInt32BE(at)
+  const start = at + 4
   const end = start + (length === NULL_LENGTH ? 0 : length)
   if (length < NULL_LENGTH || end + STAT.length > frame.length) throw new RangeError(`bad length ${length} of data`)
   const data = Buffer.allocUnsafe(end - start)

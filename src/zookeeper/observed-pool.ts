@@ -45,12 +45,17 @@ class ObservedSession implements Session {
   readonly #hosts: readonly string[]
   readonly #clock: Clock
   readonly #onEvent: (event: ZooKeeperEvent) => void
+  readonly getDataOf: Session['getDataOf']
 
   constructor(session: Session, { hosts }: EnsembleOptions, clock: Clock, onEvent: (event: ZooKeeperEvent) => void) {
     this.#session = session
     this.#hosts = hosts
     this.#clock = clock
     this.#onEvent = onEvent
+    // Nodes that are read together count as one read.
+    const getDataOf = session.getDataOf?.bind(session)
+    this.getDataOf =
+      getDataOf && ((nodes, signal) => this.#timed('getData', nodes[0]?.path ?? '/', getDataOf(nodes, signal)))
     // Ends with the release of the session.
     session.subscribe(({ status }) => {
       if (status === 'lost') onEvent({ kind: 'session-lost', hosts })

@@ -1,6 +1,6 @@
 import type { SharedSession } from './session.ts'
 import type { WatchListener } from './watch-table.ts'
-import type { CreateOptions, Session, SessionState } from './zookeeper.ts'
+import type { CreateOptions, NodeToRead, Session, SessionState } from './zookeeper.ts'
 
 /** One user's hold on a shared session. What it subscribed ends with its release. */
 export class SessionHandle implements Session {
@@ -45,6 +45,10 @@ export class SessionHandle implements Session {
 
   getData(path: string, signal: AbortSignal, watch?: WatchListener) {
     return this.#shared.getData(path, signal, watch)
+  }
+
+  getDataOf(nodes: readonly NodeToRead[], signal: AbortSignal) {
+    return this.#shared.getDataOf(nodes, signal)
   }
 
   getChildren(path: string, signal: AbortSignal, watch?: WatchListener) {

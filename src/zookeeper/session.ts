@@ -9,7 +9,15 @@ import type { Server } from './connection-string.ts'
 import { ensurePath } from './ensure-path.ts'
 import type { LossCause, SessionMetrics } from './session-metrics.ts'
 import type { WatchListener } from './watch-table.ts'
-import { type CreateOptions, type Session, type SessionState, type Stat, ZooKeeperError } from './zookeeper.ts'
+import {
+  type CreateOptions,
+  type NodeRead,
+  type NodeToRead,
+  type Session,
+  type SessionState,
+  type Stat,
+  ZooKeeperError,
+} from './zookeeper.ts'
 
 /** What a session needs of a client. */
 export type SessionClient = Pick<Client, keyof Client>
@@ -103,6 +111,14 @@ export class SharedSession implements Omit<Session, 'release'> {
 
   async getData(path: string, signal: AbortSignal, watch?: WatchListener): Promise<NodeData> {
     return this.#client('getData', path).getData(this.#full(path), signal, watch)
+  }
+
+  async getDataOf(nodes: readonly NodeToRead[], signal: AbortSignal): Promise<readonly NodeRead[]> {
+    const client = this.#client('getData', nodes[0]?.path ?? '/')
+    return client.getDataOf(
+      nodes.map(({ path, watch }) => ({ path: this.#full(path), watch })),
+      signal,
+    )
   }
 
   async getChildren(path: string, signal: AbortSignal, watch?: WatchListener): Promise<NodeChildren> {

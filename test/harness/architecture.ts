@@ -138,7 +138,7 @@ const unitOf = (folder: string, path: string): string => posix.relative(folder, 
 /** The package is the secret of two files: all else sees our interface, so that it can be replaced. */
 export const hidesZookeeperPackage: Rule = (files) =>
   eachImport(files, ({ path }, target) => {
-    const allowed = /^src\/zookeeper\/(client|connection|node-zookeeper-client)(\.d)?\.ts$/.test(path)
+    const allowed = /^src\/zookeeper\/(client|connection|opening|node-zookeeper-client)(\.d)?\.ts$/.test(path)
     if (!/^node-zookeeper-client(\/|$)/.test(target) || allowed) return []
     return [`${path} must not import ${target}: use src/zookeeper/zookeeper.ts, the interface in front of it`]
   })

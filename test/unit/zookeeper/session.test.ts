@@ -58,6 +58,10 @@ class FakeClient implements SessionClient {
     return { data: Buffer.from(path), stat: STAT }
   }
 
+  async getDataOf(nodes: readonly { readonly path: string }[]) {
+    return Promise.all(nodes.map(({ path }) => this.getData(path)))
+  }
+
   async getChildren(path: string) {
     this.calls.push(`getChildren ${path}`)
     return { children: [], stat: STAT }
