@@ -33,16 +33,20 @@ export class BulkReads {
   }
 
   /** In the order of the nodes. @throws ZooKeeperError that a later attempt can mend, e.g. CONNECTION_LOSS. */
-  async read(nodes: readonly NodeToRead[], signal: AbortSignal): Promise<readonly NodeRead[]> {
-    await this.#trial
-    if (this.#isRefused) return this.#readOneByOne(nodes, signal)
-    const reading = this.#readTogether(nodes, signal)
-    this.#trial ??= reading.then(
+  read(nodes: readonly NodeToRead[], signal: AbortSignal): Promise<readonly NodeRead[]> {
+    if (this.#trial !== undefined) return this.#trial.then(() => this.#read(nodes, signal))
+    const reading = this.#read(nodes, signal)
+    this.#trial = reading.then(
       () => {},
       () => {}, // whoever reads hears of it
     )
+    return reading
+  }
+
+  async #read(nodes: readonly NodeToRead[], signal: AbortSignal): Promise<readonly NodeRead[]> {
+    if (this.#isRefused) return this.#readOneByOne(nodes, signal)
     try {
-      return await reading
+      return await this.#readTogether(nodes, signal)
     } catch (error) {
       signal.throwIfAborted()
       if (!this.#isRefused) this.#options.onRefused(error)

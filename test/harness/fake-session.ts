@@ -1,5 +1,7 @@
 import {
   type CreateOptions,
+  type NodeRead,
+  type NodeToRead,
   type Session,
   type SessionState,
   type SessionStatus,
@@ -130,15 +132,18 @@ export class FakeSession implements Session {
   readonly calls: string[] = []
   /** Most operations that were in flight at once. */
   mostInFlight = 0
+  /** Reads several nodes at once, as `getDataOf /first`. Undefined: it cannot. */
+  readonly getDataOf: Session['getDataOf']
   readonly #zookeeper: FakeZooKeeper
   readonly #listeners = new Set<(state: SessionState) => void>()
   readonly #faults: Fault[] = []
   #held: (() => void)[] = []
   #inFlight = 0
 
-  constructor(zookeeper: FakeZooKeeper) {
+  constructor(zookeeper: FakeZooKeeper, { readsTogether = false }: { readonly readsTogether?: boolean } = {}) {
     this.#zookeeper = zookeeper
     this.state = { status: 'connected', sessionId: zookeeper.nextSessionId() }
+    this.getDataOf = readsTogether ? (nodes, signal) => this.#getDataOf(nodes, signal) : undefined
   }
 
   /** The listeners of the state; 0 means that nothing leaked. */
@@ -221,6 +226,20 @@ export class FakeSession implements Session {
       this.#zookeeper.watch(this, path, 'data', watch)
       return { data: node.data, stat: this.#stat(path, node) }
     })
+  }
+
+  /** `fail('part /a', code)` makes the read of one of them fail. */
+  #getDataOf(nodes: readonly NodeToRead[], signal: AbortSignal): Promise<readonly NodeRead[]> {
+    return this.#run('getDataOf', nodes[0]?.path ?? '/', signal, () =>
+      nodes.map(({ path, watch }) => {
+        this.#zookeeper.watch(this, path, 'data', watch)
+        const fault = this.#takeFault(`part ${path}`)
+        if (fault !== undefined) return new ZooKeeperError(fault.code, `getData ${path}: ${fault.code}`, path)
+        const node = this.#zookeeper.nodes.get(path)
+        if (node === undefined) return new ZooKeeperError('NO_NODE', `no ${path}`, path)
+        return { data: node.data, stat: this.#stat(path, node) }
+      }),
+    )
   }
 
   getChildren(path: string, signal: AbortSignal, watch?: Watch): Promise<{ children: string[]; stat: Stat }> {

@@ -201,6 +201,38 @@ describe('ZooKeeper session', function () {
       await eventually(() => assert.deepEqual(events, ['exists created', 'children children', 'data changed']))
     })
 
+    it('of nodes that are read together fire as those of one do, once, also after a reconnect', async () => {
+      const proxy = await createFaultProxy(server.port)
+      const session = await connect({ hosts: [`${proxy.hosts}/together`] })
+      const writer = await connect({ hosts: [`${server.hosts}/together`] })
+      for (const name of ['a', 'b', 'c'])
+        await writer.create(`/${name}`, Buffer.from(name), { mode: 'persistent' }, signal)
+      const events: string[] = []
+      const paths = ['/a', '/b', '/none', '/c']
+      const nodes = paths.map((path) => ({ path, watch: (event: WatchEvent) => events.push(`${path} ${event}`) }))
+      await session.getChildren('/', signal) // what the server tells with it is older than no node
+      const read = (await session.getDataOf?.(nodes, signal)) ?? []
+      assert.deepEqual(
+        read.map((each) =>
+          each instanceof Error ? `${each.code} ${each.message}` : `${each.data} ${each.stat.version}`,
+        ),
+        ['a 0', 'b 0', 'NO_NODE getData /together/none: NO_NODE (-101)', 'c 0'],
+      )
+      await eventually(() => assert.deepEqual(events, ['/none deleted']))
+      await writer.setData('/a', DATA, signal)
+      await writer.setData('/a', NO_DATA, signal)
+      await writer.delete('/b', signal)
+      await eventually(() => assert.deepEqual(events, ['/none deleted', '/a changed', '/b deleted']))
+      proxy.refuse()
+      proxy.cut()
+      await eventually(() => assert.equal(session.state.status, 'suspended'))
+      await writer.setData('/c', DATA, signal)
+      await proxy.resume()
+      await eventually(() => assert.deepEqual(events.slice(3), ['/c changed']))
+      await session.release()
+      await proxy.close()
+    })
+
     it('tell after a reconnect what was missed', async () => {
       const proxy = await createFaultProxy(server.port)
       const session = await connect({ hosts: [proxy.hosts] })

@@ -192,6 +192,63 @@ describe('createChildrenCache()', () => {
     await becomes('a=1 b=2 (config)')
   })
 
+  describe('with a session that reads several nodes at once', () => {
+    const names = Array.from({ length: 100 }, (_, index) => `n${String(index).padStart(3, '0')}`)
+    const all = (data: (name: string) => string) => `${names.map((name) => `${name}=${data(name)}`).join(' ')} (config)`
+
+    beforeEach(() => {
+      session = new FakeSession(zookeeper, { readsTogether: true })
+      for (const name of names) put(name, '1')
+    })
+
+    it('reads the children of a path with few requests, and one that changes alone', async () => {
+      start()
+      await becomes(all(() => '1'))
+      assert.equal(published.length, 1)
+      assert.equal(callsOf('getDataOf').length, 2)
+      assert.deepEqual(callsOf('getData'), [`getData ${PATH}`])
+      session.calls.length = 0
+      put('n042', '2')
+      await becomes(all((name) => (name === 'n042' ? '2' : '1')))
+      assert.deepEqual(session.calls, [`getData ${PATH}/n042`])
+    })
+
+    it('reads a child again that changes after its watch was set, whatever the first read said', async () => {
+      start()
+      await until(() => assert.equal(callsOf('getDataOf').length, 2))
+      put('n099', '2')
+      await becomes(all((name) => (name === 'n099' ? '2' : '1')))
+      zookeeper.remove(`${PATH}/n099`)
+      await becomes(all((name) => (name === 'n099' ? '2' : '1')).replace('n099=2 ', ''))
+    })
+
+    it('treats a child that vanished as not there, and leaves out one that it must not read', async () => {
+      session.fail(`part ${PATH}/n001`, 'NO_NODE')
+      session.fail(`part ${PATH}/n002`, 'NO_AUTH')
+      start()
+      await becomes(all(() => '1').replace('n001=1 n002=1 ', ''))
+      assert.deepEqual(
+        log.lines.map(({ message, fields }) => `${message} ${fields['path']} ${fields['reason']}`),
+        [`child cannot be read ${PATH}/n002 getData ${PATH}/n002: NO_AUTH`],
+      )
+    })
+
+    it('reads those of a failed request again, and publishes no half of the set', async () => {
+      session.fail(`getDataOf ${PATH}/n0`, 'CONNECTION_LOSS')
+      start()
+      await becomes(all(() => '1'))
+      assert.equal(published.length, 1)
+      assert.deepEqual(log.lines, [])
+    })
+
+    it('says why the path cannot be read when a read fails in another way', async () => {
+      session.fail(`part ${PATH}/n050`, 'OTHER')
+      start()
+      await becomes(all(() => '1'))
+      assert.equal(log.lines[0]?.message, 'watched path cannot be read, the last known children stand')
+    })
+  })
+
   it('keeps at most so many reads of a session in flight, over all its caches', async () => {
     for (let child = 0; child < 400; child++) put(`n${child}`, 'x')
     start()

@@ -10,7 +10,15 @@ import { eventually } from '../../harness/eventually.ts'
 import { recordingLog } from '../../harness/recording-log.ts'
 
 const XID = { notification: -1, ping: -2, auth: -4 } as const
-const TYPE = { exists: 3, getChildren2: 12, auth: 100, setWatches: 101, closeSession: -11 } as const
+const TYPE = {
+  exists: 3,
+  getData: 4,
+  getChildren2: 12,
+  multiRead: 22,
+  auth: 100,
+  setWatches: 101,
+  closeSession: -11,
+} as const
 const AUTH_FAILED = -115
 
 interface Request {
@@ -293,6 +301,83 @@ describe('Client and Connection on a server that tests their nerves', () => {
       server.requests[1]?.map(({ type }) => type),
       [TYPE.exists],
     )
+  })
+
+  describe('getDataOf()', () => {
+    const NODES = ['/a', '/b'].map((path) => ({ path, watch: () => {} }))
+    const data = (text: string) => Buffer.concat([int(text.length), Buffer.from(text), STAT])
+    const found = (text: string) => Buffer.concat([int(TYPE.getData), Buffer.from([0]), int(0), data(text)])
+    const LAST = Buffer.concat([int(-1), Buffer.from([1]), int(-1)])
+    const types = (connection: number) => server.requests[connection]?.map(({ type }) => type)
+    const texts = (read: readonly unknown[]) =>
+      read.map((each) => (each instanceof Error ? each.message : String((each as { data: Buffer }).data)))
+    /** As ZooKeeper before 3.6: it says that it does not know the request, and hangs up. */
+    const old = ({ xid, type }: Request, socket: Socket) => {
+      if (type === TYPE.multiRead) socket.end(reply(xid, -6))
+      else socket.write(reply(xid, 0, type === TYPE.getData ? data('alone') : undefined))
+    }
+
+    it('sets the watches first, since the newest transaction that is known, then reads all with one request', async () => {
+      server.onRequest = ({ xid, type }, socket) => {
+        const answer = type === TYPE.multiRead ? Buffer.concat([found('1'), found('2'), LAST]) : undefined
+        socket.write(reply(xid, 0, type === TYPE.exists ? STAT : answer, 0x77))
+      }
+      start()
+      await connected()
+      await client.exists('/any', signal)
+      assert.deepEqual(texts(await client.getDataOf(NODES, signal)), ['1', '2'])
+      assert.deepEqual(types(0), [TYPE.exists, TYPE.setWatches, TYPE.multiRead])
+      assert.equal(server.requests[0]?.[1]?.body.readBigInt64BE(), 0x77n)
+    })
+
+    it('reads one by one for good from a server that does not know how, after one lost connection', async () => {
+      server.onRequest = old
+      start()
+      await connected()
+      const first = [client.getDataOf(NODES, signal), client.getDataOf(NODES, signal)]
+      for (const reading of first) await assert.rejects(reading, { code: 'CONNECTION_LOSS' })
+      await connected()
+      assert.deepEqual(texts(await client.getDataOf(NODES, signal)), ['alone', 'alone'])
+      const trials = [0, 1].map((connection) => types(connection)?.filter((type) => type === TYPE.multiRead).length)
+      assert.deepEqual(trials, [1, 0], 'the second waited for the outcome of the first')
+    })
+
+    it('tells the error of each node that cannot be read', async () => {
+      const refused = Buffer.concat([int(-1), Buffer.from([0]), int(-102), int(-102)])
+      server.onRequest = ({ xid, type }, socket) =>
+        socket.write(reply(xid, 0, type === TYPE.multiRead ? Buffer.concat([found('1'), refused, LAST]) : undefined))
+      start()
+      await connected()
+      assert.deepEqual(texts(await client.getDataOf(NODES, signal)), ['1', 'getData /b: NO_AUTH (-102)'])
+    })
+
+    it('tells the error of each node also where it reads one by one', async () => {
+      server.onRequest = (request, socket) => {
+        const isSecond = request.type === TYPE.getData && request.body.includes('/b')
+        if (isSecond) socket.write(reply(request.xid, -102))
+        else old(request, socket)
+      }
+      start()
+      await connected()
+      await assert.rejects(client.getDataOf(NODES, signal), { code: 'CONNECTION_LOSS' })
+      await connected()
+      assert.deepEqual(texts(await client.getDataOf(NODES, signal)), ['alone', 'getData /b: NO_AUTH (-102)'])
+    })
+
+    it('does not read one by one because a reading was given up', async () => {
+      server.onRequest = ({ xid, type }, socket) => {
+        if (type !== TYPE.multiRead) socket.write(reply(xid, 0))
+      }
+      start()
+      await connected()
+      const stop = new AbortController()
+      const given = client.getDataOf(NODES, stop.signal)
+      await eventually(() => assert.equal(types(0)?.length, 2))
+      stop.abort(new Error('enough'))
+      await assert.rejects(given, { message: 'enough' })
+      void client.getDataOf(NODES, signal).catch(() => {})
+      await eventually(() => assert.equal(types(0)?.filter((type) => type === TYPE.multiRead).length, 2))
+    })
   })
 
   it('ignores notifications that concern no watch, of kinds that it does not know', async () => {
