@@ -107,7 +107,7 @@ export class GeneratorRunner {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    await this.#discovery.wait(signal)
+    await Promise.all([this.#discovery.wait(signal), this.#prepare(signal)])
     const loop = { name: 'passes', run: (inner: AbortSignal) => this.#loop.run(inner) }
     await runAll([loop, ...this.#generator.tasks], signal, (task, error) =>
       this.#context.log.error('generator task failed while stopping', { task, reason: messageOf(error) }),
@@ -118,12 +118,20 @@ export class GeneratorRunner {
     return { ...this.#generator.state(), error: this.#lastError ?? null }
   }
 
-  async #reconcile(signal: AbortSignal): Promise<ReconcileResult> {
-    const taken = this.#pending
-    this.#pending = new Map()
-    if (taken.size > 0) this.#context.onEvent?.({ kind: 'generator-pass', generator: this.type })
-    const services: GeneratorService<unknown>[] = this.#context.services().map((service) => {
-      const eventAt = taken.get(service.config.name)
+  async #prepare(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#generator.prepare?.(this.#services(new Map()), signal)
+    } catch (error) {
+      this.#context.log.debug('not prepared, the first pass tries again', {
+        generator: this.type,
+        reason: messageOf(error),
+      })
+    }
+  }
+
+  #services(events: ReadonlyMap<string, number | undefined>): readonly GeneratorService<unknown>[] {
+    return this.#context.services().map((service) => {
+      const eventAt = events.get(service.config.name)
       return {
         name: service.config.name,
         options: service.optionsFor(this.#type),
@@ -131,8 +139,14 @@ export class GeneratorRunner {
         ...(eventAt === undefined ? {} : { eventAt }),
       }
     })
+  }
+
+  async #reconcile(signal: AbortSignal): Promise<ReconcileResult> {
+    const taken = this.#pending
+    this.#pending = new Map()
+    if (taken.size > 0) this.#context.onEvent?.({ kind: 'generator-pass', generator: this.type })
     try {
-      const result = await this.#generator.reconcile(services, signal)
+      const result = await this.#generator.reconcile(this.#services(taken), signal)
       if (this.#lastError !== undefined)
         this.#context.log.info('generator recovered', { generator: this.type, after: this.#lastError })
       this.#succeeded = true

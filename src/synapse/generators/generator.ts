@@ -36,6 +36,11 @@ export interface Generator<Options, TopOptions = unknown> {
   /** Takes changed top-level options (a live edit). The next `reconcile` applies them; what does not depend on them is not touched. */
   configure(options: TopOptions): void
   /**
+   * Called once, while the registry is still being asked: for what takes time and depends on no instance. `services` are those
+   * of the first pass without what the registry will say. A failure is not the last word: the first pass comes to it again.
+   */
+  prepare?(services: readonly GeneratorService<Options>[], signal: AbortSignal): Promise<void>
+  /**
    * Makes the world as `services` says, all of them in configuration order. Safe to call again with the same value; never
    * called twice at once. One service that cannot be applied does not stop the others.
    */

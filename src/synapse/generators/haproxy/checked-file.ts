@@ -29,6 +29,13 @@ export class CheckedFile {
     this.#proof.forget()
   }
 
+  /** Asks HAProxy about a file that is not to be written, so that a like one needs no check. */
+  async learn(text: FileText, parts: ProvenParts, signal: AbortSignal): Promise<void> {
+    if (!this.#file.isProvable || parts.frame === undefined) return
+    const refused = await this.#file.test(text, signal)
+    if (refused === undefined) this.#proof.checked(parts, this.#clock.now())
+  }
+
   /**
    * Makes the file say `text`.
    * @param parts what the text is made of.

@@ -7,6 +7,7 @@ import {
   buildDesired,
   buildServices,
   createDesiredCache,
+  type DesiredCache,
   renderDesired,
   type Warning,
 } from './desired.ts'
@@ -46,7 +47,7 @@ export interface ModelFile extends ProvenParts {
  * out, and the text of the whole file not before somebody asks for it.
  */
 export class DesiredModel {
-  readonly #cache = createDesiredCache()
+  readonly #cache: DesiredCache
   #context: DesiredContext | undefined
   #services = new Map<string, KnownService>()
   #layout: Layout | undefined
@@ -54,6 +55,15 @@ export class DesiredModel {
   #backends: ReadonlyMap<string, Backend> = new Map()
   #fileState: ModelFile | undefined
   #topWarnings: readonly Warning[] = []
+
+  constructor(cache: DesiredCache = createDesiredCache()) {
+    this.#cache = cache
+  }
+
+  /** An empty one, which shares with this one what was worked out of the services' options. */
+  another(): DesiredModel {
+    return new DesiredModel(this.#cache)
+  }
 
   /** By section name. An unchanged backend is the same object as before. */
   get backends(): ReadonlyMap<string, Backend> {

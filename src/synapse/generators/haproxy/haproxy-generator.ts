@@ -1,9 +1,9 @@
-import type { Clock } from '../../../core/clock.ts'
 import type { ReconcileResult } from '../../../core/reconcile-loop.ts'
 import type { Task } from '../../../core/tasks.ts'
 import type { Generator, GeneratorContext } from '../generator.ts'
 import { AcceptedMemory } from './accepted-memory.ts'
 import { ChangeReport } from './change-report.ts'
+import { createCheckAhead } from './check-ahead.ts'
 import { configPath, type HaproxyOptions, type HaproxyServiceOptions } from './config.ts'
 import type { ConfigFile } from './config-file.ts'
 import type { DesiredModel, HaproxyService } from './desired-model.ts'
@@ -40,8 +40,8 @@ import type { WorkerReconciler, WorkerResult } from './worker-reconciler.ts'
 /** The haproxy generator: HAProxy, its file and its servers are as the services say. */
 export class HaproxyGenerator implements Generator<HaproxyServiceOptions, HaproxyOptions> {
   readonly tasks: readonly Task[]
+  readonly prepare: ReturnType<typeof createCheckAhead>
   readonly #context: GeneratorContext
-  readonly #clock: Clock
   readonly #metrics: HaproxyMetrics
   readonly #source: ModelSource
   readonly #model: DesiredModel
@@ -72,7 +72,6 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
    */
   constructor(context: GeneratorContext, options: HaproxyOptions, orderSeed: number, lookup: Lookup) {
     this.#context = context
-    this.#clock = context.clock
     this.#options = options
     this.#source = new ModelSource(context, options, orderSeed, () => this.#workers[0]?.link.observed ?? new Map())
     this.#model = this.#source.model
@@ -102,6 +101,7 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
       onRestart: () => this.#onRestart(),
     })
     this.#reloader = this.#createReloader()
+    this.prepare = createCheckAhead(options, this.#source, this.#file, this.#process, this.#reloader)
     this.#workers = (options.do_socket ? socketPaths(options) : []).map((address) => this.#createWorker(address))
     this.tasks = [
       { name: 'haproxy process', run: (signal) => this.#process.run(signal) },
@@ -121,7 +121,7 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
   }
 
   async reconcile(services: readonly HaproxyService[], signal: AbortSignal): Promise<ReconcileResult> {
-    const started = this.#clock.now()
+    const started = this.#context.clock.now()
     for (const { name, eventAt } of services) this.#propagation.note(name, eventAt)
     await this.#source.prepare(signal)
     this.#source.update(await this.#intake.take(services))

@@ -3,7 +3,7 @@ import { type Metrics, startCounter } from '../../../core/metrics.ts'
 import type { GeneratorContext } from '../generator.ts'
 import { capabilitiesOf } from './capabilities.ts'
 import type { HaproxyOptions } from './config.ts'
-import { type DesiredContext, DesiredModel, type HaproxyService } from './desired-model.ts'
+import { type DesiredContext, DesiredModel, type HaproxyService, type ModelFile } from './desired-model.ts'
 import type { FileText } from './file-text.ts'
 import { haproxyVersion } from './haproxy-version.ts'
 import type { ObservedServer } from './model.ts'
@@ -68,6 +68,14 @@ export class ModelSource {
       this.#leftOut[kind].inc()
     }
     this.#warned = new Set(warnings.map(({ service, message }) => `${service}: ${message}`))
+  }
+
+  /** The whole file as these services would make it, and what it is made of. The model stays as it is. */
+  sample(services: readonly HaproxyService[]): { readonly text: FileText; readonly state: ModelFile } | undefined {
+    if (this.#made === undefined) return undefined
+    const model = this.model.another()
+    model.update(services, this.#made, new Map())
+    return { text: model.render(new Map()), state: model.fileState }
   }
 
   /** The text of the whole file, as the model is, or as other services would make it. */

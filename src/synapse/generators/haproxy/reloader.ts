@@ -109,6 +109,11 @@ export class Reloader {
     await this.#putBack(older)
   }
 
+  /** Asks HAProxy about a file that is not to be written, so that a like one needs no check. */
+  async learn({ text, state }: KnownFile, signal: AbortSignal): Promise<void> {
+    await this.#exclusive(async () => this.#file?.learn(text, state, signal))
+  }
+
   /** HAProxy does not start: what was taken for good without a check is checked the next time. */
   distrust(): void {
     this.#file?.distrust()
