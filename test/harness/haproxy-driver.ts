@@ -11,6 +11,16 @@ import type { Lookup } from '../../src/synapse/generators/haproxy/host-names.ts'
 import { haproxy } from '../../src/synapse/generators/haproxy/index.ts'
 import { type LogLine, recordingLog } from './recording-log.ts'
 
+type Configured = Readonly<Record<string, { options: unknown; instances: readonly ServiceInstance[] }>>
+
+function servicesOf(services: Configured): readonly GeneratorService<unknown>[] {
+  return Object.entries(services).map(([name, { options, instances }]) => ({
+    name,
+    options: haproxy.serviceOptions.parse(options),
+    backends: { source: 'discovered', instances },
+  }))
+}
+
 /** The generator with what synapse puts around it, minus the registry. */
 export class Driver {
   readonly generator: Generator<unknown>
@@ -68,13 +78,14 @@ export class Driver {
     )
   }
 
+  /** What comes before the first pass, while the registry has not said anything. */
+  async prepare(services: Configured): Promise<void> {
+    await this.generator.prepare?.(servicesOf(services), this.#stop.signal)
+  }
+
   /** The whole configuration: services with their options and instances. The first one starts the generator. */
-  configure(services: Readonly<Record<string, { options: unknown; instances: readonly ServiceInstance[] }>>): void {
-    this.#services = Object.entries(services).map(([name, { options, instances }]) => ({
-      name,
-      options: haproxy.serviceOptions.parse(options),
-      backends: { source: 'discovered', instances },
-    }))
+  configure(services: Configured): void {
+    this.#services = servicesOf(services)
     if (this.#started) this.#loop.trigger()
     else this.#start()
     this.#started = true

@@ -116,12 +116,45 @@ describeOnEachHaproxy('haproxy generator, managed', (binary) => {
     assert.equal(await driver.metric('synapse_propagation_seconds_count{stage="confirmed"}'), 1)
   })
 
-  it('haproxy generator asks haproxy -c about a new kind of server, but not about one more of a kind', async () => {
+  /** A HAProxy that counts how often it was asked about a file. */
+  async function countingHaproxy() {
     const program = directory.file('counting-haproxy')
     const checks = directory.file('checks')
     const count = '[ "$1" = -c ] && echo check >>'
     await writeFile(program, `#!/bin/sh\n${count} ${checks}\nexec ${directory.program} "$@"\n`, { mode: 0o755 })
-    const asked = async () => (await readFile(checks, 'utf8')).split('\n').length - 1
+    return { program, asked: async () => (await readFile(checks, 'utf8')).split('\n').length - 1 }
+  }
+
+  it('haproxy generator asks haproxy -c about its very first file while the instances are still unknown', async () => {
+    const { program, asked } = await countingHaproxy()
+    const driver = drive({ haproxy_path: program })
+    await driver.prepare({ web: { options: { port }, instances: [] } })
+    assert.equal(await asked(), 1)
+    await assert.rejects(config(), { code: 'ENOENT' }, 'nothing was written that HAProxy would start from')
+    driver.configure(web('a', 'b'))
+    await shows(server('a'), server('b'))
+    await eventually(() => assert.notEqual(driver.passes, 0))
+    assert.equal(await asked(), 1)
+    assert.doesNotMatch(await config(), /sample/)
+  })
+
+  it('haproxy generator finds out who is refused as ever when the very first file is not taken', async () => {
+    const { program, asked } = await countingHaproxy()
+    const driver = drive({ haproxy_path: program })
+    const bad = { options: { port: await freePort(), backend: ['timeout server never'] }, instances: pick('b') }
+    await driver.prepare({ bad: { ...bad, instances: [] }, web: { options: { port }, instances: [] } })
+    driver.configure({ bad, ...web('a') })
+    await serves('a')
+    await eventually(() => assert.notEqual(driver.passes, 0))
+    assert.deepEqual(
+      driver.logged('in quarantine: haproxy does not take it, the others go on').map(({ fields }) => fields['service']),
+      ['bad'],
+    )
+    assert.ok((await asked()) > 1)
+  })
+
+  it('haproxy generator asks haproxy -c about a new kind of server, but not about one more of a kind', async () => {
+    const { program, asked } = await countingHaproxy()
     const driver = await started(['a'], { haproxy_path: program })
     assert.equal(await asked(), 1)
     driver.discover('web', pick('a', 'b'))

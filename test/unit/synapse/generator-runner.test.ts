@@ -23,6 +23,8 @@ describe('GeneratorRunner', () => {
   /** What each pass does, one after the other; later ones succeed. */
   let outcomes: (() => Promise<void>)[]
   let passes: number
+  let prepare: () => Promise<void>
+  let log: ReturnType<typeof recordingLog>
   let runner: GeneratorRunner
   let running: Promise<void>
   let passed: boolean
@@ -33,6 +35,8 @@ describe('GeneratorRunner', () => {
     services = []
     outcomes = []
     passes = 0
+    prepare = async () => {}
+    log = recordingLog()
     passed = false
     const type = defineGenerator({
       type: 'fake',
@@ -43,6 +47,7 @@ describe('GeneratorRunner', () => {
         tasks: [],
         configure() {},
         state: () => ({}),
+        prepare: () => prepare(),
         async reconcile() {
           await outcomes[passes++]?.()
           return {}
@@ -54,7 +59,7 @@ describe('GeneratorRunner', () => {
       { type: 'fake', options: {} },
       {
         clock,
-        log: recordingLog(),
+        log,
         metrics: createMetrics(),
         random: () => 0.5,
         firstPass: { quietMs: 500, awayMs: 100, longestMs: 3_000 },
@@ -75,6 +80,33 @@ describe('GeneratorRunner', () => {
     stop.abort()
     await running
     assert.equal(clock.pending, 0)
+  })
+
+  it('has the generator prepare itself while the registry is asked, and makes the first pass when both are done', async () => {
+    let prepared = () => {}
+    prepare = () =>
+      new Promise((resolve) => {
+        prepared = resolve
+      })
+    services = [serviceThatIs('silent')]
+    await start()
+    services = [serviceThatIs('discovered')]
+    runner.changed('web', clock.now())
+    await clock.advance(0)
+    assert.equal(passes, 0)
+    prepared()
+    await clock.advance(0)
+    assert.equal(passes, 1)
+  })
+
+  it('makes its first pass although the generator could not prepare itself', async () => {
+    prepare = () => Promise.reject(new Error('no haproxy'))
+    await start()
+    assert.equal(passes, 1)
+    assert.deepEqual(
+      log.lines.map(({ level, fields }) => `${level} ${fields['reason']}`),
+      ['debug no haproxy'],
+    )
   })
 
   it('makes its first pass as soon as every service is discovered', async () => {

@@ -34,10 +34,10 @@ describe('CheckedFile', () => {
   afterEach(() => rm(directory, { recursive: true }))
 
   /** Every check leaves a line in `checks`. */
-  const create = (isHaproxyCheck: boolean) => {
+  const create = (isHaproxyCheck: boolean, after = 'true') => {
     const clock = { ...systemClock, now: () => now }
     const [path, candidatePath] = [join(directory, 'haproxy.cfg'), join(directory, 'candidate')]
-    const check = `echo checked >> ${join(directory, 'checks')}`
+    const check = `echo checked >> ${join(directory, 'checks')}; ${after}`
     const config = { path, candidatePath, check, isHaproxyCheck, checkTimeoutMs: 10_000, clock: systemClock }
     return new CheckedFile(new ConfigFile(config), clock)
   }
@@ -87,6 +87,30 @@ describe('CheckedFile', () => {
     await write(SMALL)
     await write(LARGER)
     assert.equal(await checks(), 2)
+  })
+
+  it('CheckedFile.learn() has a file checked that is not written; those like it then need no check', async () => {
+    await file.learn(FileText.of(SMALL.text), SMALL.parts, never)
+    assert.equal(await checks(), 1)
+    await write(LARGER)
+    assert.equal(await checks(), 1)
+    assert.equal(file.checkAt, 600_000, 'HAProxy has not seen it')
+    await write(OTHER)
+    assert.equal(await checks(), 2)
+  })
+
+  it('CheckedFile.learn() learns nothing from a file that is refused', async () => {
+    file = create(true, 'exit 1')
+    await file.learn(FileText.of(SMALL.text), SMALL.parts, never)
+    await assert.rejects(write(SMALL), { code: 'HAPROXY_CONFIG' })
+    assert.equal(await checks(), 2)
+  })
+
+  it("CheckedFile.learn() does not run a check that is not HAProxy's alone", async () => {
+    file = create(false)
+    await file.learn(FileText.of(SMALL.text), SMALL.parts, never)
+    await write(SMALL)
+    assert.equal(await checks(), 1)
   })
 
   it('CheckedFile.distrust() has what is there checked', async () => {
