@@ -81,6 +81,7 @@ export const pureFiles: readonly string[] = [
   'src/zookeeper/frame-splitter.ts',
   'src/zookeeper/get-data.ts',
   'src/zookeeper/names.ts',
+  'src/zookeeper/read-many.ts',
   'src/zookeeper/set-watches.ts',
   'src/zookeeper/watch-table.ts',
   'src/zookeeper/znode-path.ts',

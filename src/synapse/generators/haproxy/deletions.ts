@@ -83,7 +83,8 @@ export function afterRefusal(tombstone: Tombstone, now: number): Tombstone {
 }
 
 /** When the next deletion is due, for the caller's requeue; undefined when none is. */
-export function nextDeletionAt(tombstones: readonly Tombstone[]): number | undefined {
-  const next = Math.min(...tombstones.map(({ nextTryAt }) => nextTryAt))
+export function nextDeletionAt(tombstones: Iterable<Tombstone>): number | undefined {
+  let next = Number.POSITIVE_INFINITY
+  for (const { nextTryAt } of tombstones) next = Math.min(next, nextTryAt)
   return Number.isFinite(next) ? next : undefined
 }

@@ -1,19 +1,7 @@
 import { splitSeverity } from './answers.ts'
-import { Rows } from './rows.ts'
+import { columnsOf, Rows } from './rows.ts'
 
 /** Readers of what HAProxy reports on its stats socket. All are pure; columns are found by their names where there are any. */
-
-/** Where each wanted column is in a header line that starts with `#`. */
-function columnsOf<Name extends string>(header: string, names: readonly Name[]): Readonly<Record<Name, number>> {
-  const found = header.replace(/^#\s*/, '').split(' ')
-  const columns = {} as Record<Name, number>
-  for (const name of names) {
-    const index = found.indexOf(name)
-    if (index === -1) throw new SyntaxError(`HAProxy's answer has no column ${name}: ${header}`)
-    columns[name] = index
-  }
-  return columns
-}
 
 /** The worker that answers on a stats socket. */
 export interface WorkerInfo {

@@ -39,11 +39,13 @@ function withoutCollision(
   for (const { name, wanted } of requests) {
     const id = hashId(name, maxId)
     const owner = owners.get(id)
-    const runningId = running.get(name)
     if (wanted !== undefined || (owner !== undefined && owner !== name)) return undefined
-    if (runningId !== undefined && runningId !== id && isNear(id, runningId, maxId)) return undefined
+    if (owner === undefined) {
+      const runningId = running.get(name)
+      if (runningId !== undefined && isNear(id, runningId, maxId)) return undefined
+      owners.set(id, name)
+    }
     ids.set(name, id)
-    owners.set(id, name)
   }
   return { ids, conflicts: [] }
 }

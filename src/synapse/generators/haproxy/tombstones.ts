@@ -1,3 +1,4 @@
+import { outcomesByBackend } from './change-log.ts'
 import { serverOf } from './commands.ts'
 import { afterLook, afterRefusal, hastened, nextDeletionAt, planDeletions, updateTombstones } from './deletions.ts'
 import type { Backend, ObservedServer, RuntimeCommand, Tombstone } from './model.ts'
@@ -14,7 +15,7 @@ const BACKLOG_MS = 250
 const PATIENCE_MS = 2_000
 
 /** What deleting takes of a worker. */
-type Deleter = Pick<WorkerLink, 'connections' | 'execute'>
+type Deleter = Pick<WorkerLink, 'assume' | 'connections' | 'execute' | 'observe'>
 
 /** The servers of one worker that are in maintenance because their instances are gone, until they are deleted. */
 export class Tombstones {
@@ -84,14 +85,27 @@ export class Tombstones {
     }
     this.#restsUntil = now + (ready.length > MOST_AT_ONCE ? BACKLOG_MS : GATHER_MS)
     const commands = ready.slice(0, MOST_AT_ONCE)
-    const touched = [...new Set(commands.map(({ backend }) => backend))]
-    const outcomes = await link.execute(commands, touched, signal)
-    for (const { command, answer } of outcomes) {
-      const name = serverOf(command)
-      if (answer.result === 'ok' || answer.result === 'no-change') this.#remove(command.backend, name)
-      else this.#change(command.backend, name, (tombstone) => afterRefusal(tombstone, now))
-    }
+    const outcomes = await link.execute(commands, [], signal)
+    const doubtful = this.#take(link, outcomes, now)
+    if (doubtful.length > 0) await link.observe(doubtful, signal)
     return outcomes
+  }
+
+  /**
+   * HAProxy says which servers it has deleted: to know that, there is no need to look at all the others.
+   * @returns the backends in which something is other than believed.
+   */
+  #take(link: Deleter, outcomes: readonly CommandOutcome[], now: number): readonly string[] {
+    const doubtful: string[] = []
+    for (const [backend, done] of outcomesByBackend(outcomes)) {
+      const gone = done.filter(isGone).map(({ command }) => command)
+      const left = done.filter((outcome) => !isGone(outcome))
+      link.assume(backend, gone)
+      for (const command of gone) this.#remove(backend, serverOf(command))
+      for (const { command } of left) this.#change(backend, serverOf(command), (known) => afterRefusal(known, now))
+      if (left.length > 0) doubtful.push(backend)
+    }
+    return doubtful
   }
 
   #all(): readonly Tombstone[] {
@@ -121,6 +135,8 @@ export class Tombstones {
     if (tombstone !== undefined) tombstones?.set(name, change(tombstone))
   }
 }
+
+const isGone = ({ answer: { result } }: CommandOutcome) => result === 'ok' || result === 'no-change'
 
 function keyOf(backend: string, name: string): string {
   return `${backend}/${name}`

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { serverOf } from '../../../../../src/synapse/generators/haproxy/commands.ts'
 import type { ObservedServer, RuntimeCommand } from '../../../../../src/synapse/generators/haproxy/model.ts'
 import { Tombstones } from '../../../../../src/synapse/generators/haproxy/tombstones.ts'
+import type { CommandOutcome } from '../../../../../src/synapse/generators/haproxy/worker-link.ts'
 
 const DELAY_MS = 10_000
 const backend = { name: 'web', service: 'web', servers: [], reloadOnly: undefined }
@@ -14,21 +16,39 @@ const gone = (name: string): ObservedServer => ({
 /** A HAProxy that deletes what it is told, and says of servers in `busy` that they have a connection. */
 function fakeWorker() {
   const deleted: string[] = []
+  const assumed: string[] = []
+  const observed: string[] = []
   const busy = new Set<string>()
   let looks = 0
   return {
     deleted,
+    assumed,
+    observed,
+    /** Servers that it does not delete. */
+    refused: new Set<string>(),
     busy,
     looks: () => looks,
     async connections(servers: ReadonlySet<string>) {
       looks += 1
       return new Map([...servers].map((key) => [key, { used: busy.has(key) ? 1 : 0, idle: 0 }]))
     },
-    async execute(commands: readonly RuntimeCommand[]) {
-      return commands.map((command) => {
-        if (command.kind === 'del-server') deleted.push(command.name)
-        return { command, answer: { result: 'ok', text: '' } as const }
+    async execute(commands: readonly RuntimeCommand[], readBack: readonly string[]) {
+      assert.deepEqual(readBack, [])
+      return commands.map((command): CommandOutcome => {
+        if (command.kind !== 'del-server') throw new Error(`${command.kind} is no deletion`)
+        if (this.refused.has(command.name)) {
+          return { command, answer: { result: 'refused', cause: 'busy', reason: 'it has connections' } }
+        }
+        deleted.push(command.name)
+        return { command, answer: { result: 'ok' } }
       })
+    },
+    async observe(backends: readonly string[]) {
+      observed.push(...backends)
+      return []
+    },
+    assume(backend: string, commands: readonly RuntimeCommand[]) {
+      for (const command of commands) assumed.push(`${command.kind} ${backend}/${serverOf(command)}`)
     },
   }
 }
@@ -63,6 +83,18 @@ describe('Tombstones', () => {
     assert.deepEqual(await passAt(10_000, 10_500), [])
     assert.deepEqual(await passAt(12_000), ['a'])
     assert.deepEqual([tombstones.size, tombstones.nextAt()], [0, undefined])
+  })
+
+  it('Tombstones.deleteDue() takes for gone what HAProxy says it has deleted, and nothing else', async () => {
+    tombstones.update(backend, [gone('a'), gone('b')], 0)
+    tombstones.update({ ...backend, name: 'api' }, [gone('c')], 0)
+    worker.refused.add('b')
+    assert.deepEqual(await passAt(10_000, 12_000), ['a', 'c'])
+    assert.deepEqual(worker.assumed, ['del-server web/a', 'del-server api/c'])
+    assert.deepEqual(worker.observed, ['web'], 'where something is left, it is looked at')
+    assert.deepEqual([tombstones.size, tombstones.nextAt()], [1, 14_000])
+    worker.refused.clear()
+    assert.deepEqual(await passAt(14_000), ['a', 'c', 'b'])
   })
 
   it('Tombstones.deleteDue() counts from anew for one that was in use at a look', async () => {
