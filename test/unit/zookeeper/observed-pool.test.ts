@@ -62,6 +62,23 @@ describe('observePool()', () => {
     )
   })
 
+  it('counts nodes that are read together as one read, and has no such thing where the session has none', async () => {
+    assert.equal(session.getDataOf, undefined)
+    inner = new FakeSession(new FakeZooKeeper(), { readsTogether: true })
+    const together = pool.acquire(wanted)
+    await together.ensurePath('/a', never)
+    events.length = 0
+    const read = await together.getDataOf?.([{ path: '/a' }, { path: '/missing' }], never)
+    assert.deepEqual(
+      read?.map((each) => (each instanceof Error ? each.message : each.data.length)),
+      [0, 'no /missing'],
+    )
+    assert.deepEqual(
+      events.map((event) => event.kind === 'operation' && `${event.operation} ${event.path} ${event.ok}`),
+      ['getData /a true'],
+    )
+  })
+
   it('passes watches through', async () => {
     await session.ensurePath('/a', never)
     const seen: string[] = []
