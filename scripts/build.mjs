@@ -4,6 +4,7 @@ import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { barePackages } from './bare-packages.mjs'
+import { lazyBuiltins } from './lazy-builtins.mjs'
 import { lazyPackages } from './lazy-packages.mjs'
 import { leanPackages } from './lean-packages.mjs'
 import { installPrerequisites } from './prerequisites.mjs'
@@ -63,7 +64,7 @@ async function bundle() {
     sourcesContent: false,
     legalComments: 'linked',
     banner: { js: banner },
-    plugins: [lazyPackages, leanPackages, barePackages],
+    plugins: [lazyBuiltins, lazyPackages, leanPackages, barePackages],
     define: { SMARTSTACK_VERSION: JSON.stringify(version) },
     logLevel: 'warning',
     write: false,

@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import type { Plugin } from 'esbuild'
 
 const run = promisify(execFile)
 const checkout = fileURLToPath(new URL('../..', import.meta.url))
@@ -107,6 +108,60 @@ describe('dist/', () => {
         [],
       )
     }
+  })
+
+  it('loads no module of Node at its start that only some configurations need', async () => {
+    for (const name of ['nerve', 'synapse']) {
+      const program = JSON.stringify(join(dist, `${name}.js`))
+      const script = `import(${program}).then(() => console.log(process.moduleLoadList.join('\\n')))`
+      const { stdout } = await run(process.execPath, ['-e', script])
+      const loaded = stdout.split('\n').map((line) => line.replace('NativeModule ', ''))
+      assert.ok(loaded.includes('http'), 'the modules were not found')
+      const ofFew = [
+        'assert',
+        'child_process',
+        'crypto',
+        'dgram',
+        'dns',
+        'https',
+        'perf_hooks',
+        'tls',
+        'worker_threads',
+      ]
+      assert.deepEqual(
+        ofFew.filter((module) => loaded.includes(module)),
+        [],
+        name,
+      )
+    }
+  })
+
+  it('a module of Node that is loaded at its first use works as the real one', async () => {
+    const { build } = await import('esbuild')
+    const { lazyBuiltins } = (await import(new URL('../../scripts/lazy-builtins.mjs', import.meta.url).href)) as {
+      readonly lazyBuiltins: Plugin
+    }
+    const program = `
+      import { Hash, createHash } from 'node:crypto'
+      import { promises as dns } from 'node:dns'
+      import { Agent } from 'node:https'
+      const isLoaded = () => process.moduleLoadList.includes('NativeModule crypto')
+      const before = isLoaded()
+      const hash = createHash('sha256')
+      const { length } = await dns.lookup('127.0.0.1', { all: true })
+      console.log(before, isLoaded(), hash instanceof Hash, new Hash('md5') instanceof Hash, 1 instanceof Hash)
+      console.log(length, new Agent().defaultPort, hash.update('abc').digest('hex').slice(0, 8))`
+    const { outputFiles } = await build({
+      stdin: { contents: program, resolveDir: checkout },
+      bundle: true,
+      format: 'esm',
+      platform: 'node',
+      banner: { js: "import { createRequire } from 'node:module'; const require = createRequire('/')" },
+      plugins: [lazyBuiltins],
+      write: false,
+    })
+    const { stdout } = await run(process.execPath, ['--input-type=module', '-e', outputFiles[0]?.text ?? ''])
+    assert.equal(stdout, 'false true true true false\n1 443 ba7816bf\n')
   })
 
   it('imports no module of Node in the way that evaluates all its exports', async () => {

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 
 /**
@@ -42,9 +41,19 @@ async function fingerprintDirectory(directory: string): Promise<string> {
   }
 }
 
-/** Of what was read from a file. */
+/**
+ * Of what was read from a file: 64 bits, two sums after FNV-1a with different factors. It has to tell an edit, not to
+ * withstand anyone, and Node's cryptography takes 0.6 MB once it is loaded.
+ */
 export function fingerprintOf(content: Uint8Array | string): string {
-  return createHash('sha256').update(content).digest('hex').slice(0, 16)
+  const bytes = typeof content === 'string' ? new TextEncoder().encode(content) : content
+  let one = 0x811c9dc5
+  let other = bytes.length
+  for (const byte of bytes) {
+    one = Math.imul(one ^ byte, 0x01000193)
+    other = Math.imul(other ^ byte, 0x9e3779b1)
+  }
+  return [one, other].map((sum) => (sum >>> 0).toString(16).padStart(8, '0')).join('')
 }
 
 /** Of what a directory lists. */
