@@ -1,5 +1,7 @@
-import { type DestinationStream, destination, pino, stdTimeFunctions } from 'pino'
+import { type DestinationStream, destination, pino } from 'pino'
+import { systemClock } from './clock.ts'
 import type { LogFields, Logger } from './log.ts'
+import { formatUtc } from './utc-time.ts'
 
 export interface LogOptions {
   /** The daemon's name, on every line. */
@@ -17,7 +19,7 @@ export async function createLogger({ name, level = 'info', pretty = false }: Log
     {
       level,
       base: { name },
-      timestamp: stdTimeFunctions.isoTime,
+      timestamp: () => `,"time":"${formatUtc(systemClock.wallTime())}"`,
       // Words, not pino's numbers: an operator greps for warn. The pretty stream wants the numbers and writes words itself.
       ...(pretty ? {} : { formatters: { level: (label: string) => ({ level: label }) } }),
     },
