@@ -9,6 +9,7 @@ import { setFlagsFromString } from 'node:v8'
  * objects; one on a fresh connection hardly costs more. (A running process cannot set Node's own options.)
  */
 const SMALL_MEMORY = [
+  ...patience(),
   '--semi-space-growth-factor=1', // the space for new objects keeps its first size, 1 MB instead of up to 16
   // Old objects are collected when they have grown by so much. With 20 a kept connection's check costs a tenth more CPU
   // time, with 50 a thousand services take six MB more.
@@ -19,6 +20,23 @@ const SMALL_MEMORY = [
   // On a command line the first implies the others; set at run time it does not, and newer versions of V8 go by those.
   ...['--liftoff-only', '--no-wasm-tier-up', '--no-wasm-dynamic-tiering'],
 ]
+
+/**
+ * A function is compiled to machine code, and what it is called with is noted, when it has run for a while. What runs at the
+ * start, or once a second, is not worth it: 3 MB, half of them pages of V8's compilers. A thousand services reach these
+ * limits within the first seconds, and cost as much as before.
+ */
+function patience() {
+  const [major = 0] = process.versions.node.split('.').map(Number)
+  // Counted in calls, 8 of them by default. V8 complains of flags that it does not know.
+  if (major > 20) return ['--invocation-count-for-feedback-allocation=128']
+  return [
+    '--interrupt-budget-factor-for-feedback-allocation=128', // calls as well, and 8
+    '--interrupt-budget-for-feedback-allocation=16000', // bytes of instructions, where the length is not known; 940
+    '--interrupt-budget=270000', // the same before a function is optimised; 67584
+    '--max-bytecode-size-for-early-opt=0', // small functions are not optimised sooner than others
+  ]
+}
 
 /**
  * Left alone, V8 collects the old objects of a quiet synapse with ten thousand instances after each few megabytes of new
