@@ -24,8 +24,7 @@ const SMALL_MEMORY = [
 /**
  * V8 notes what a function is called with when it has run a few times, then makes machine code of it, plain first, better
  * later. What runs at the start, or once a second, is not worth it: 3 MB, half of them pages of V8's compilers. A thousand
- * services reach these limits within seconds, and their checks cost as much as before; with 512 instead of 128 calls they
- * took 20 s, in which checks were late by 300 ms.
+ * services reach these limits soon after the start; with 512 instead of 128 calls their checks were late by then.
  */
 function patience() {
   const [major = 0] = process.versions.node.split('.').map(Number)
