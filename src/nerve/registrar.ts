@@ -52,7 +52,7 @@ export class Registrar {
   #retiring: Reporter[] = []
   #applied: Registration | undefined
   /** What the pass that is under way, or has failed, shall make the registry say. */
-  #pending: { readonly kind: Registration['kind']; readonly isUnderWay: boolean } | undefined
+  #pending: { readonly registration: Registration; readonly isUnderWay: boolean } | undefined
   #lastError: string | undefined
   #isLeaving = false
   #keeps = false
@@ -77,15 +77,21 @@ export class Registrar {
     return this.#config
   }
 
-  /** What the registry says, as far as we know. */
+  /** What the registry said last, as far as we know. */
   get applied(): Registration | undefined {
     return this.#applied
+  }
+
+  /** Whether the registry says this, as far as we know, and nothing else is on its way to it. */
+  says(registration: Registration | undefined): boolean {
+    if (this.#lastError !== undefined || !sameRegistration(this.#applied, registration)) return false
+    return this.#pending === undefined || sameRegistration(this.#pending.registration, registration)
   }
 
   /** Whether clients may see a registration: we know of one, or one is on its way to a registry that has not answered yet. */
   get mayBeSeen(): boolean {
     if (this.#applied?.kind === 'present' || this.#retiring.length > 0) return true
-    return this.#pending?.kind === 'present' && (this.#reporter.mayHold?.() ?? this.#pending.isUnderWay)
+    return this.#pending?.registration.kind === 'present' && (this.#reporter.mayHold?.() ?? this.#pending.isUnderWay)
   }
 
   /** Why the last pass failed. */
@@ -149,7 +155,7 @@ export class Registrar {
     const isLeaving = this.#isLeaving
     const { registration, retryInMs } = isLeaving ? ({ registration: ABSENT } as Wanted) : this.#options.wanted()
     if (registration === undefined) return retryInMs === undefined ? {} : { requeueAfterMs: retryInMs }
-    this.#pending = { kind: registration.kind, isUnderWay: true }
+    this.#pending = { registration, isUnderWay: true }
     const { requeueAfterMs = this.#resyncMs() } = await reporter.reconcile(registration, signal)
     this.#pending = undefined
     if (reporter !== this.#reporter) return {} // an edit came meanwhile: it is retiring itself, until its successor has registered

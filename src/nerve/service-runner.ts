@@ -13,7 +13,7 @@ import type { NerveEvent } from './events.ts'
 import { type Applied, entryState, type ManualService, manualStateOf, NOTHING_SAID } from './manual-state.ts'
 import { admit, createRateLimit, type RateLimitState, unlimited } from './rate-limit.ts'
 import { Registrar, type Wanted } from './registrar.ts'
-import { type Registration, type ReporterType, sameRegistration } from './reporters/reporter.ts'
+import type { Registration, ReporterType } from './reporters/reporter.ts'
 import { forcedReason, type ServiceHealth } from './service.ts'
 import { ServiceMetrics } from './service-metrics.ts'
 import type { StagedService } from './staging.ts'
@@ -189,7 +189,7 @@ export class ServiceRunner {
 
   #isReported(which: 'any' | 'all'): boolean {
     const desired = this.availability.registration()
-    const says = (registrar: Registrar) => registrar.error === undefined && sameRegistration(registrar.applied, desired)
+    const says = (registrar: Registrar) => registrar.says(desired)
     return which === 'any' ? this.#registrars.some(says) : this.#registrars.every(says)
   }
 

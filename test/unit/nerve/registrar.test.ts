@@ -243,6 +243,48 @@ describe('Registrar', () => {
     assert.deepEqual(events.slice(2, 3), ['a absent'])
   })
 
+  it('says what the registry says, but not while something else is on its way to it', async () => {
+    wanted = { registration: absent }
+    const registrar = create()
+    assert.equal(registrar.says(absent), false)
+    await clock.advance(100)
+    assert.deepEqual([registrar.says(absent), registrar.says(present())], [true, false])
+    const answerNow = waiting()
+    wanted = { registration: present() }
+    registrar.trigger()
+    await clock.advance(100)
+    wanted = { registration: absent } // it changed its mind before the registry had answered
+    registrar.trigger()
+    assert.deepEqual([registrar.says(absent), registrar.says(present())], [false, false])
+    answerNow()
+    await clock.advance(100)
+    assert.deepEqual([registrar.says(absent), registrar.says(present())], [true, false])
+    await end(registrar)
+  })
+
+  it('says the same while it looks whether that still holds', async () => {
+    const registrar = create()
+    await clock.advance(100)
+    const answerNow = waiting()
+    registrar.trigger()
+    await clock.advance(100)
+    assert.deepEqual(events, ['a present', 'a present'])
+    assert.equal(registrar.says(present()), true)
+    answerNow()
+    await end(registrar)
+  })
+
+  it('says nothing after a failure', async () => {
+    const registrar = create()
+    await clock.advance(100)
+    failing.add('a')
+    registrar.trigger()
+    await clock.advance(40)
+    assert.equal(registrar.says(present()), false)
+    failing.clear()
+    await end(registrar)
+  })
+
   it('mayBeSeen from when the registration is on its way until it is removed', async () => {
     let answerNow = waiting()
     const registrar = create()
