@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { NOTHING_CARRIED } from '../../src/synapse/generators/haproxy/carry-over.ts'
 import { eventually } from '../harness/eventually.ts'
@@ -118,6 +118,13 @@ for (const [title, setStage] of Object.entries(stages)) {
       assert.equal(await stat(deadServer(), 'econ'), '0')
       assert.equal(await readFile(stage.statesFile, 'utf8'), NOTHING_CARRIED)
       assert.deepEqual(driver.errors, [])
+    })
+
+    it('haproxy generator starts HAProxy without what was carried over at a reload that an earlier synapse did not see the end of', async () => {
+      await writeFile(stage.statesFile, '1\n# be_id be_name\nleft over\n')
+      configure('web')
+      await eventually(async () => assert.equal(await ask(), 'alive'))
+      assert.equal(await readFile(stage.statesFile, 'utf8'), NOTHING_CARRIED)
     })
 
     it('haproxy generator lets a server come up whose check was mended by the reload', async () => {

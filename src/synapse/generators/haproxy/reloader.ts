@@ -141,7 +141,7 @@ export class Reloader {
    */
   flush(signal: AbortSignal, unproven = false): Promise<void> {
     return this.#exclusive(async () => {
-      await this.#options.states?.clear()
+      await this.#options.states?.clear() // HAProxy is about to start, and what was down may be up again
       if (!unproven && this.#awaitsReload()) return
       await this.#write(signal)
       await this.#accepted()
