@@ -10,7 +10,8 @@ import type { StartGate } from './start-gate.ts'
 export interface CheckGroupOptions {
   readonly service: string
   readonly clock: Clock
-  readonly random: () => number
+  /** Gives each check its phase, from 0 to 1. */
+  readonly nextPhase: () => number
   readonly metrics: Metrics
   /** Which the runs of all checks share. Default: each starts when it is due. */
   readonly gate?: StartGate | undefined
@@ -71,7 +72,7 @@ export class CheckGroup {
   }
 
   #start(name: string, { config, check }: StagedCheck): void {
-    const { service, clock, random, metrics, gate, onBroken } = this.#options
+    const { service, clock, nextPhase, metrics, gate, onBroken } = this.#options
     const { type, intervalMs, timeoutMs, deadlineMs } = config
     const stop = new AbortController()
     const onResult = (result: CheckResult) => this.#onResult(name, check, result)
@@ -83,7 +84,7 @@ export class CheckGroup {
       check,
       service,
       clock,
-      random,
+      phase: nextPhase(),
       metrics,
       gate,
       onResult,

@@ -7,6 +7,7 @@ import type { Check } from './checks/check.ts'
 import { createLimit, DeadlineMissed } from './checks/deadline.ts'
 import { oneLine } from './checks/failure.ts'
 import type { CheckResult } from './health.ts'
+import { nextDue } from './phases.ts'
 import type { StartGate } from './start-gate.ts'
 
 /** The first run comes within this time, so that one service is registered at once and a thousand do not fire at once. */
@@ -34,7 +35,8 @@ export interface CheckRunnerOptions {
   /** Limit of a whole run, whatever the check allows itself. Default: none. */
   readonly deadlineMs?: number | undefined
   readonly clock: Clock
-  readonly random: () => number
+  /** Where in its interval the check runs, from 0 to 1. */
+  readonly phase: number
   readonly metrics: Metrics
   /** Which the runs of all checks share. Default: each starts when it is due. */
   readonly gate?: StartGate | undefined
@@ -45,8 +47,8 @@ export interface CheckRunnerOptions {
 }
 
 /**
- * Runs a check for ever, one run at a time. The first run comes at a random moment of the first 100 ms (or interval, if
- * that is shorter), the second after a random part of the interval, so that the checks of many services spread over it.
+ * Runs a check for ever, one run at a time. The first run comes within the first 100 ms (or interval, if that is shorter),
+ * the second when the phase of the check comes round, so that the checks of many services spread over the interval.
  * Does not close the check. Rejects only when `onResult` throws.
  */
 export function createCheckRunner(options: CheckRunnerOptions): Task {
@@ -57,6 +59,7 @@ class CheckRunner implements Task {
   readonly #options: CheckRunnerOptions
   readonly #metrics: RunMetrics
   readonly #limit: TimeLimit
+  #startedAt = 0
 
   constructor(options: CheckRunnerOptions) {
     const { check, clock, timeoutMs, deadlineMs = Number.POSITIVE_INFINITY } = options
@@ -71,19 +74,16 @@ class CheckRunner implements Task {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, intervalMs, random, onResult } = this.#options
+    const { clock, intervalMs, phase, onResult } = this.#options
     const pauses = new Pauses(clock, signal)
     signal.addEventListener('abort', () => this.#limit.stop(signal.reason), { once: true })
-    await pauses.next(random() * Math.min(intervalMs, FIRST_RUN_WITHIN_MS))
-    let due = clock.now()
-    let stepMs = random() * intervalMs
+    await pauses.next(phase * Math.min(intervalMs, FIRST_RUN_WITHIN_MS))
+    let due: number | undefined
     while (!signal.aborted) {
       const result = await this.#verdict(signal)
       if (result === undefined) return
       onResult(result)
-      // Times are counted from when the run was due, so that small delays do not add up; lost time is not caught up.
-      due = Math.max(due + stepMs, clock.now())
-      stepMs = intervalMs
+      due = nextDue({ due, startedAt: this.#startedAt, endedAt: clock.now() }, phase, intervalMs)
       await pauses.next(due - clock.now())
       this.#noticeStandstill(due)
     }
@@ -108,10 +108,10 @@ class CheckRunner implements Task {
     const turn = gate?.pass()
     if (turn !== undefined) await turn
     if (signal.aborted) return { kind: 'stopped' }
-    const started = clock.now()
+    this.#startedAt = clock.now()
     const run = await runCheck(check, this.#limit, clock)
-    if (run.kind !== 'stopped') this.#metrics.took((clock.now() - started) / 1000)
-    if (run.kind === 'unfair') this.#noticeStandstill(started + this.#limit.ms)
+    if (run.kind !== 'stopped') this.#metrics.took((clock.now() - this.#startedAt) / 1000)
+    if (run.kind === 'unfair') this.#noticeStandstill(this.#startedAt + this.#limit.ms)
     return run
   }
 

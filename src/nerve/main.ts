@@ -16,6 +16,7 @@ import { HacheckSpool } from './hacheck-spool.ts'
 import { createHeartbeatTask } from './heartbeat.ts'
 import { manualRoutes } from './manual-api.ts'
 import { ManualControl } from './manual-control.ts'
+import { createPhases } from './phases.ts'
 import * as reporterTypeList from './reporters/index.ts'
 import { stageServices } from './staging.ts'
 import { createStartGate } from './start-gate.ts'
@@ -55,7 +56,8 @@ async function start(initial: NerveConfig, context: DaemonContext): Promise<Daem
     services: () => supervisor.services(),
   })
   const supervisor = new Supervisor({
-    ...{ ...context, sessions, checkTypes, reporterTypes, onEvent, gate: createStartGate(afterIo) },
+    ...{ ...context, sessions, checkTypes, reporterTypes, onEvent },
+    ...{ nextPhase: createPhases(context.random), gate: createStartGate(afterIo) },
     manual: (service) => manual.appliedTo(service),
     print: writeOut,
   })

@@ -28,6 +28,8 @@ export interface ServiceContext {
   readonly reporterTypes: Registry<ReporterType>
   /** What people say of a service now. Default: nothing. */
   readonly manual?: (service: ManualService) => Applied
+  /** Gives each check its phase, so that those of all services spread. Default: by chance. */
+  readonly nextPhase?: () => number
   /** Which the runs of all checks share. Default: each starts when it is due. */
   readonly gate?: StartGate
   /** Gets what happens, e.g. to count it. Default: nobody listens. */
@@ -240,10 +242,10 @@ export class ServiceRunner {
   }
 
   #createChecks(): CheckGroup {
-    const { clock, random, metrics, gate } = this.#context
+    const { clock, random, nextPhase = random, metrics, gate } = this.#context
     const service = this.#config.name
     return new CheckGroup({
-      ...{ service, clock, random, metrics, gate },
+      ...{ service, clock, nextPhase, metrics, gate },
       onResult: (check, config, result, status) => {
         this.#log.debug('check has run', { check, ...result, status })
         if (!result.ok) this.#goNerveMetrics.checkFailed(config)

@@ -38,6 +38,7 @@ export const pureFiles: readonly string[] = [
   'src/nerve/health.ts',
   'src/nerve/manual-api.ts',
   'src/nerve/manual-state.ts',
+  'src/nerve/phases.ts',
   'src/nerve/rate-limit.ts',
   'src/nerve/service.ts',
   'src/nerve/start-gate.ts',

@@ -21,7 +21,7 @@ describe('CheckGroup', () => {
     clock = new FakeClock()
     told = []
     group = new CheckGroup({
-      ...{ service: 'web', clock, random: () => 0, metrics: createMetrics() },
+      ...{ service: 'web', clock, nextPhase: () => 0, metrics: createMetrics() },
       onResult: (name, _, { ok }, status) => told.push(`${name} ${ok ? 'passed' : 'failed'}, ${status}`),
       onHealth: (before, { status }) => told.push(`${before.status} to ${status}`),
       onBroken: (error) => assert.fail(String(error)),
@@ -64,7 +64,7 @@ describe('CheckGroup', () => {
     }
     clock = new StandingClock()
     group = new CheckGroup({
-      ...{ service: 'web', clock, random: () => 0, metrics: createMetrics() },
+      ...{ service: 'web', clock, nextPhase: () => 0, metrics: createMetrics() },
       onResult: () => {},
       onHealth: (before, { status }) => told.push(`${before.status} to ${status}`),
       onBroken: (error) => assert.fail(String(error)),

@@ -10,12 +10,6 @@ const never: Check = { run: () => new Promise(() => {}) }
 const pass: CheckResult = { ok: true }
 const noAnswer: CheckResult = { ok: false, reason: 'no answer within 100 ms' }
 
-/** Dice for a first run at once and a second one interval later. */
-const evenly = () => {
-  let rolls = 0
-  return () => Math.min(rolls++, 1)
-}
-
 /** A runner on a fake clock, with all that came of it. */
 function start(options: Partial<CheckRunnerOptions> & { readonly clock?: FakeClock } = {}) {
   const clock = options.clock ?? new FakeClock()
@@ -30,7 +24,7 @@ function start(options: Partial<CheckRunnerOptions> & { readonly clock?: FakeClo
     service: 'web',
     intervalMs: 500,
     timeoutMs: 100,
-    random: evenly(),
+    phase: 0,
     metrics,
     onResult: (result) => results.push(result),
     ...options,
@@ -91,14 +85,14 @@ describe('createCheckRunner()', () => {
     await done
   })
 
-  const spreads = [
-    { name: 'comes at once when the dice say 0', random: 0, intervalMs: 500, expected: [0, 0, 500, 1000] },
-    { name: 'comes within 100 ms', random: 0.5, intervalMs: 500, expected: [50, 300, 800] },
-    { name: 'comes within the interval if that is shorter', random: 0.5, intervalMs: 60, expected: [30, 60, 120, 180] },
+  const phases = [
+    { name: 'comes at once when that is 0', phase: 0, intervalMs: 500, expected: [0, 500, 1000] },
+    { name: 'comes within 100 ms', phase: 0.5, intervalMs: 500, expected: [50, 250, 750] },
+    { name: 'comes within the interval if that is shorter', phase: 0.5, intervalMs: 60, expected: [30, 90, 150] },
   ]
-  for (const { name, random, intervalMs, expected } of spreads) {
-    it(`spreads the runs: the first ${name}, the second after a part of the interval`, async () => {
-      const { clock, starts, stop, done } = start({ random: () => random, intervalMs })
+  for (const { name, phase, intervalMs, expected } of phases) {
+    it(`runs at the phase of the check: the first ${name}, the second when the phase comes round`, async () => {
+      const { clock, starts, stop, done } = start({ phase, intervalMs })
       await clock.advance(expected.at(-1) ?? 0)
       assert.deepEqual(starts, expected)
       stop.abort()
@@ -108,9 +102,26 @@ describe('createCheckRunner()', () => {
 
   it('measures the interval from start to start, however long a run takes', async () => {
     const clock = new FakeClock()
-    const { starts, stop, done } = start({ clock, check: taking(clock, 70), intervalMs: 200, random: () => 0.5 })
-    await clock.advance(800)
-    assert.deepEqual(starts, [50, 150, 350, 550, 750])
+    const { starts, stop, done } = start({ clock, check: taking(clock, 70), intervalMs: 200, phase: 0.25 })
+    await clock.advance(700)
+    assert.deepEqual(starts, [25, 250, 450, 650])
+    stop.abort()
+    await done
+  })
+
+  it('keeps the phase of the check when runs wait for their turn, and leaves out what it is too late for', async () => {
+    const clock = new FakeClock()
+    let waitMs = 0
+    const gate = { pass: () => new Promise<void>((resolve) => void clock.after(waitMs, resolve)) }
+    const { starts, stop, done } = start({ clock, gate, intervalMs: 200, phase: 0.25 })
+    await clock.advance(50)
+    waitMs = 90
+    await clock.advance(200)
+    waitMs = 470
+    await clock.advance(600)
+    waitMs = 0
+    await clock.advance(200)
+    assert.deepEqual(starts, [25, 50, 340, 920, 1050])
     stop.abort()
     await done
   })
@@ -216,7 +227,7 @@ describe('createCheckRunner()', () => {
   ] as const) {
     it(`stops ${phase}, at once and without a verdict or a timer left`, async () => {
       const clock = new FakeClock()
-      const { results, stop, done } = start({ clock, check: taking(clock, 60), random: () => 0.5, intervalMs: 1000 })
+      const { results, stop, done } = start({ clock, check: taking(clock, 60), phase: 0.5, intervalMs: 1000 })
       await clock.advance(ms)
       const before = results.length
       stop.abort()
@@ -308,7 +319,7 @@ describe('createCheckRunner() on a stalled event loop', () => {
     clock.lateMs = 1_500
     await clock.advance(500) // the pause that is under way
     await clock.advance(2_000)
-    assert.deepEqual(told, ['run', 'run', 'run', 'outdated', 'run', 'run'])
+    assert.deepEqual(told, ['run', 'run', 'run', 'outdated', 'run'])
     stop.abort()
     await done
   })

@@ -31,12 +31,6 @@ function callers(gate: ReturnType<typeof createStartGate>) {
   return { started, call }
 }
 
-/** Dice for a first run at once and a second one interval later. */
-const firstAtOnce = () => {
-  let rolls = 0
-  return () => Math.min(rolls++, 1)
-}
-
 describe('createStartGate()', () => {
   it('lets a few start at once, and the others when what has arrived was looked at', async () => {
     const { gate, turn } = gateOfTurns()
@@ -106,7 +100,7 @@ describe('createStartGate()', () => {
       createCheckRunner({
         ...{ name: `check ${index}`, type: 'tcp', service: 'web', intervalMs: 10_000, timeoutMs: 100 },
         ...{ clock, gate, metrics: createMetrics() },
-        random: firstAtOnce(),
+        phase: 0,
         check: { run: () => new Promise((resolve) => void clock.after(80, resolve)) },
         onResult: ({ ok }) => results.push(`${index} ${ok ? 'pass' : 'fail'}`),
       }).run(stop.signal),
