@@ -2,6 +2,12 @@
 const GOLDEN_RATIO = (Math.sqrt(5) - 1) / 2
 
 /**
+ * Checks whose phases are this close run together. A thousand a second on kept connections or over TCP that wake the process
+ * one by one cost a quarter more CPU time.
+ */
+const SLOT_MS = 20
+
+/**
  * Gives each check its phase: where in its interval it runs, from 0 to 1. Dice would make crowds: with a thousand checks
  * some moments have twice as many as others, and what comes late there makes all behind it late. Begins at a random phase, so that the
  * nerves of many machines do not check in step.
@@ -31,6 +37,6 @@ export interface EndedRun {
 export function nextDue({ due, startedAt, endedAt }: EndedRun, phase: number, intervalMs: number): number {
   if (due !== undefined && due + intervalMs >= endedAt) return due + intervalMs
   if (endedAt - startedAt >= intervalMs) return endedAt
-  const offset = phase * intervalMs
+  const offset = Math.floor((phase * intervalMs) / SLOT_MS) * SLOT_MS
   return offset + (Math.floor((endedAt - offset) / intervalMs) + 1) * intervalMs
 }

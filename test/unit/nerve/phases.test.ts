@@ -32,13 +32,13 @@ describe('createPhases()', () => {
 
 describe('nextDue()', () => {
   const cases = [
-    { name: 'a first run is followed at the phase', due: undefined, startedAt: 1_010, endedAt: 1_020, expected: 1_250 },
+    { name: 'a first run is followed at the phase', due: undefined, startedAt: 1_010, endedAt: 1_020, expected: 1_240 },
     {
       name: 'or in the next interval when the phase is over',
       due: undefined,
       startedAt: 1_300,
       endedAt: 1_310,
-      expected: 2_250,
+      expected: 2_240,
     },
     {
       name: 'a run on time is followed one interval after it was due',
@@ -53,9 +53,9 @@ describe('nextDue()', () => {
       due: 1_250,
       startedAt: 4_100,
       endedAt: 4_110,
-      expected: 4_250,
+      expected: 4_240,
     },
-    { name: 'and intervals that are over are left out', due: 1_250, startedAt: 4_300, endedAt: 4_310, expected: 5_250 },
+    { name: 'and intervals that are over are left out', due: 1_250, startedAt: 4_300, endedAt: 4_310, expected: 5_240 },
     {
       name: 'one that took longer than the interval is followed at once',
       due: 1_250,
@@ -67,6 +67,13 @@ describe('nextDue()', () => {
   for (const { name, expected, ...run } of cases) {
     it(`says: ${name}`, () => assert.equal(nextDue(run, 0.25, INTERVAL_MS), expected))
   }
+
+  it('lets checks run together whose phases are close, so that they wake the process once', () => {
+    const dues = [0.5, 0.505, 0.519, 0.52].map((phase) =>
+      nextDue({ due: undefined, startedAt: 0, endedAt: 10 }, phase, INTERVAL_MS),
+    )
+    assert.deepEqual(dues, [500, 500, 500, 520])
+  })
 
   it('says at once for a check without an interval', () => {
     assert.equal(nextDue({ due: undefined, startedAt: 5, endedAt: 7 }, 0.25, 0), 7)
