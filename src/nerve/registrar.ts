@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
-import { createBackoff } from '../core/backoff.ts'
+import { type Backoff, createBackoff } from '../core/backoff.ts'
+import { sleep } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
 import { ReconcileLoop, type ReconcileResult } from '../core/reconcile-loop.ts'
 import type { Registry } from '../core/registry.ts'
@@ -17,8 +18,12 @@ import {
 const SETTLE_MS = 20
 /** The registry is asked this often whether it still holds what it should, whatever its watches say. */
 const RESYNC_MS = 60_000
-/** How long a service that goes away may try to remove its registration; after that its session's end does it. */
+/** How long nerve, when it stops, may try to remove a registration; after that the end of its session does it. */
 const DEREGISTER_MS = 3_000
+/** Waits between two tries of that. */
+const DEREGISTER_AGAIN = { initialMs: 50, maxMs: 500 } as const
+/** Waits between two tries to remove what an earlier place holds. Nothing else waits for it. */
+const LEAVE_PLACE_AGAIN = { initialMs: 200, maxMs: 30_000 } as const
 
 /** What a registry shall say now. */
 export interface Wanted {
@@ -54,12 +59,16 @@ export class Registrar {
   /** What the pass that is under way, or has failed, shall make the registry say. */
   #pending: { readonly registration: Registration; readonly isUnderWay: boolean } | undefined
   #lastError: string | undefined
+  readonly #leavePlaceBackoff: Backoff
+  /** Why an earlier place could not be left, so that it is said once. */
+  #leavePlaceError: string | undefined
   #isLeaving = false
   #keeps = false
 
   constructor(config: PluginConfig, options: RegistrarOptions) {
     const { clock, random } = options
     this.#options = options
+    this.#leavePlaceBackoff = createBackoff({ ...LEAVE_PLACE_AGAIN, random })
     this.#config = config
     this.#reporter = this.#createReporter(config)
     this.#loop = new ReconcileLoop({
@@ -159,14 +168,40 @@ export class Registrar {
     const { requeueAfterMs = this.#resyncMs() } = await reporter.reconcile(registration, signal)
     this.#pending = undefined
     if (reporter !== this.#reporter) return {} // an edit came meanwhile: it is retiring itself, until its successor has registered
-    this.#onReported(registration)
+    if (!isLeaving) this.#onReported(registration)
+    const againMs = await this.#leavePlaces(reporter, signal)
+    if (isLeaving && againMs === undefined) this.#stop.abort()
+    return { requeueAfterMs: Math.min(requeueAfterMs, retryInMs ?? requeueAfterMs, againMs ?? requeueAfterMs) }
+  }
+
+  /**
+   * Removes what is left at places of an earlier configuration, now that the present one has the registration. A registry
+   * there that is away, perhaps for good, is no trouble of the present one. Resolves with the wait until the next try;
+   * undefined: nothing is left.
+   */
+  async #leavePlaces(reporter: Reporter, signal: AbortSignal): Promise<number | undefined> {
     for (const former of [...this.#retiring]) {
-      if (!hasTaken(reporter, former)) await former.reconcile(ABSENT, signal)
+      try {
+        if (!hasTaken(reporter, former)) await former.reconcile(ABSENT, signal)
+      } catch (error) {
+        if (signal.aborted) throw error
+        this.#onPlaceNotLeft(former, messageOf(error))
+        continue
+      }
       this.#retiring = this.#retiring.filter((other) => other !== former)
       await this.#close(former)
     }
-    if (isLeaving) this.#stop.abort()
-    return { requeueAfterMs: Math.min(requeueAfterMs, retryInMs ?? requeueAfterMs) }
+    if (this.#retiring.length > 0) return this.#leavePlaceBackoff.next()
+    this.#leavePlaceBackoff.reset()
+    this.#leavePlaceError = undefined
+    return undefined
+  }
+
+  #onPlaceNotLeft(former: Reporter, reason: string): void {
+    if (reason === this.#leavePlaceError) return
+    this.#leavePlaceError = reason
+    const path = former.state()['path'] ?? undefined
+    this.#options.log.warn('former registration not removed, will be retried', { path, reason })
   }
 
   /** A fleet that a restarted registry set in step falls out of step again. */
@@ -202,15 +237,35 @@ export class Registrar {
     const { clock, log, service } = this.#options
     if (this.#keeps) return this.#close(reporter, { keep: true })
     const never = new AbortController().signal
+    let failure: unknown
+    const onFailed = (error: unknown) => {
+      failure = error
+    }
     try {
       await withDeadline(clock, DEREGISTER_MS, 'removing the registration', never, (signal) =>
-        reporter.reconcile(ABSENT, signal),
+        this.#remove(reporter, onFailed, signal),
       )
       log.info('registration removed', { service })
     } catch (error) {
-      log.warn('registration not removed, it ends with its session', { reason: messageOf(error) })
+      log.warn('registration not removed, it ends with its session', { reason: messageOf(failure ?? error) })
     }
     await this.#close(reporter)
+  }
+
+  /** As often as it takes: a registry that is away for a moment, e.g. while it chooses a leader, is no reason to leave anything there. */
+  async #remove(reporter: Reporter, onFailed: (error: unknown) => void, signal: AbortSignal): Promise<void> {
+    const { clock, random } = this.#options
+    const backoff = createBackoff({ ...DEREGISTER_AGAIN, random })
+    for (;;) {
+      try {
+        await reporter.reconcile(ABSENT, signal)
+        return
+      } catch (error) {
+        signal.throwIfAborted()
+        onFailed(error)
+      }
+      await sleep(clock, backoff.next(), signal)
+    }
   }
 
   /** Never rejects: nobody could do anything about it. */

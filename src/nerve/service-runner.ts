@@ -57,6 +57,9 @@ export class ServiceRunner {
   /** What some registry says of the service, whichever was the first. */
   #reported: Registration['kind'] | undefined
   #onBroken: (error: unknown) => void = () => {}
+  #onLeave: () => void = () => {}
+  /** An edit took the service out. */
+  #isLeaving = false
 
   constructor(staged: StagedService, instanceId: string, context: ServiceContext) {
     const { clock, log, metrics, random, onEvent = () => {} } = context
@@ -101,36 +104,56 @@ export class ServiceRunner {
     this.availability.refresh()
   }
 
-  /** Runs until `signal` aborts, then removes the registration. @throws only when a check's machinery itself fails: a bug. */
+  /**
+   * Runs until `signal` aborts because nerve stops, or until `leave`; then removes the registration. @throws only when a
+   * check's machinery itself fails: a bug.
+   */
   async run(signal: AbortSignal): Promise<void> {
     let broken: { readonly error: unknown } | undefined
     const ended = new Promise<void>((resolve) => {
-      const onAbort = () => resolve()
       this.#onBroken = (error) => {
         broken = { error }
-        signal.removeEventListener('abort', onAbort)
         resolve()
       }
-      signal.addEventListener('abort', onAbort, { once: true })
+      this.#onLeave = resolve
+      signal.addEventListener('abort', () => resolve(), { once: true })
     })
     this.availability.refresh() // a service without checks is available from the start
-    if (!signal.aborted) await ended
-    await this.#end(broken === undefined)
+    if (!signal.aborted && !this.#isLeaving) await ended
+    await this.#end(broken === undefined, signal)
     if (broken !== undefined) throw broken.error
   }
 
+  /**
+   * The configuration no longer has the service. Its sessions may go on with others, and keep alive whatever it leaves
+   * there, so its registration is removed however long that takes, unless nerve stops.
+   */
+  leave(): void {
+    this.#isLeaving = true
+    this.#onLeave()
+  }
+
   /** Takes the service down, unless it shall outlive nerve, and gives its clients the time that is configured for them. */
-  async #end(orderly: boolean): Promise<void> {
-    const { downOnShutdown = true, drain, hooks } = this.#config
-    const isDrained = orderly && downOnShutdown && (drain ?? hooks) !== undefined
-    const drained = isDrained ? this.availability.shutDown() : undefined // before the checks end: none is as good as all up
-    const registrars = [...this.#registrars, ...this.#leaving]
-    if (!isDrained) for (const registrar of registrars) registrar.stop({ keep: !downOnShutdown })
-    await Promise.all([this.#checks.stop(), drained])
-    if (isDrained) for (const registrar of registrars) registrar.stop()
-    await Promise.all([this.availability.stop(), ...registrars.map(({ done }) => done)])
+  async #end(orderly: boolean, signal: AbortSignal): Promise<void> {
+    const { drain, hooks, downOnShutdown = true } = this.#config
+    const goesDown = downOnShutdown || this.#isLeaving
+    const isDrained = orderly && goesDown && (drain ?? hooks) !== undefined
+    // Told before the checks end: none is as good as all up.
+    if (isDrained) await Promise.all([this.availability.shutDown(), this.#checks.stop()])
+    const deregistered = this.#deregister(!goesDown, signal)
+    await Promise.all([this.#checks.stop(), this.availability.stop(), deregistered])
     this.#metrics.remove()
     this.#goNerveMetrics.remove()
+  }
+
+  async #deregister(keep: boolean, signal: AbortSignal): Promise<void> {
+    const registrars = [...this.#registrars, ...this.#leaving]
+    const stop = () => registrars.map((registrar) => registrar.stop({ keep }))
+    signal.addEventListener('abort', stop, { once: true })
+    if (signal.aborted || !this.#isLeaving) stop()
+    else for (const registrar of registrars) registrar.leave()
+    await Promise.all(registrars.map(({ done }) => done))
+    signal.removeEventListener('abort', stop)
   }
 
   state() {

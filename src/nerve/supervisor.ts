@@ -30,7 +30,9 @@ export class Supervisor {
   readonly #options: SupervisorOptions
   readonly #log: Logger
   readonly #services = new Map<string, Running>()
-  readonly #leaving = new Set<Promise<void>>()
+  /** Taken out by an edit, and not gone yet. */
+  readonly #leaving = new Set<Running>()
+  #isStopping = false
   readonly #onEvent: (event: NerveEvent) => void
   #instanceId: string | undefined
 
@@ -47,6 +49,7 @@ export class Supervisor {
   async apply(config: NerveConfig): Promise<void> {
     const running = new Map([...this.#services].map(([name, { runner }]) => [name, runner.staged]))
     const staged = await stageServices(config.services, running, this.#options.checkTypes, this.#log)
+    if (this.#isStopping) return // nobody would end what it starts
     const renamed = this.#instanceId !== config.instanceId
     this.#instanceId = config.instanceId
     for (const [name, service] of staged) {
@@ -61,20 +64,24 @@ export class Supervisor {
     for (const [name, service] of this.#services) {
       if (staged.has(name)) continue
       this.#onEvent({ kind: 'service-reaped', service: name, reason: 'old' })
-      this.#stop(name, service)
+      this.#remove(name, service)
     }
   }
 
-  /** De-registers every service. Resolves when all are gone or had their time; until then they are still told of. */
+  /**
+   * De-registers every service. Resolves when all are gone or had their time; until then they are still told of. No edit
+   * takes effect any more.
+   */
   async stop(): Promise<void> {
-    const running = [...this.#services.values()]
+    this.#isStopping = true
+    const running = [...this.#services.values(), ...this.#leaving]
     for (const { stop } of running) stop.abort()
-    await Promise.all([...this.#leaving, ...running.map(({ done }) => done)])
+    await Promise.all(running.map(({ done }) => done))
   }
 
   /** Whether clients may see one of the services, so that its end must be waited for. */
   get mayBeSeen(): boolean {
-    return [...this.#services.values()].some(({ runner }) => runner.mayBeSeen)
+    return [...this.#services.values(), ...this.#leaving].some(({ runner }) => runner.mayBeSeen)
   }
 
   /** The services as people act on them, in configuration order. */
@@ -119,10 +126,10 @@ export class Supervisor {
     }
   }
 
-  #stop(name: string, { stop, done }: Running): void {
+  #remove(name: string, running: Running): void {
     this.#services.delete(name)
-    const leaving = done.finally(() => this.#leaving.delete(leaving))
-    this.#leaving.add(leaving)
-    stop.abort()
+    this.#leaving.add(running)
+    void running.done.finally(() => this.#leaving.delete(running))
+    running.runner.leave()
   }
 }

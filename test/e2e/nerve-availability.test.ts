@@ -134,6 +134,21 @@ describe('nerve with warm_up, hooks, drain and initial', function () {
     assert.ok(Date.now() - stopping >= 3_000, `nerve ended after ${Date.now() - stopping} ms`)
   })
 
+  it('an edit that comes while nerve drains registers nothing any more', async () => {
+    const service = (name: string, keys = {}) => ({
+      ...{ host: '127.0.0.1', port: instance.port, zk_hosts: [zookeeper.hosts], zk_path: `/services/${name}`, ...keys },
+    })
+    nerve = await startNerve({ instance_id: 'i-1', services: { ends: service('ends', { drain: '3s' }) } })
+    await payload('ends')
+    const stopped = nerve.stop()
+    await eventually(async () => assert.deepEqual(await znodes.children('/services/ends'), []))
+    await nerve.configure({ instance_id: 'i-1', services: { late: service('late') } })
+    nerve.hup()
+    await eventually(() => assert.match(nerve?.output ?? '', /edited configuration applied/))
+    assert.equal(await stopped, 0)
+    assert.equal(nerve.output.match(/znode created/g)?.length, 1)
+  })
+
   it('down_on_shutdown: false leaves the znode to the timeout of the session', async () => {
     await start('stays', { down_on_shutdown: false })
     await eventually(() => payload('stays'), 10_000)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type Daemon, startNerve } from '../harness/daemon.ts'
 import { consistently, eventually } from '../harness/eventually.ts'
-import { createFaultProxy } from '../harness/fault-proxy.ts'
+import { createFaultProxy, type FaultProxy } from '../harness/fault-proxy.ts'
 import { type Instance, startInstance } from '../harness/main-job.ts'
 import { readHistory } from '../harness/znode-history.ts'
 import { type Ensemble, startEnsemble, startZooKeeper, type ZooKeeperServer } from '../harness/zookeeper-server.ts'
@@ -206,6 +206,86 @@ describe('nerve while ZooKeeper, or nerve itself, is away', function () {
       (await readHistory(server)).since(lastZxid).map(({ kind }) => kind),
       ['created'],
     )
+  })
+})
+
+describe('nerve and what is to be removed while ZooKeeper is away', function () {
+  this.timeout(60_000)
+  let server: ZooKeeperServer
+  let proxy: FaultProxy
+  let nerve: Daemon
+
+  const service = (name: string, more: Readonly<Record<string, unknown>> = {}) => ({
+    ...{ host: '10.0.0.1', port: 80, zk_hosts: [proxy.hosts], zk_path: `/services/${name}`, zk_session_timeout: 30 },
+    ...more,
+  })
+  const file = (services: Readonly<Record<string, unknown>>) => ({ instance_id: 'i-1', services })
+  const left = async (...names: string[]) =>
+    (await readHistory(server)).childSets(names.map((name) => `/services/${name}`)).at(-1)?.paths ?? []
+
+  beforeEach(async () => {
+    server = await startZooKeeper()
+    proxy = await createFaultProxy(server.port)
+  })
+  afterEach(async () => {
+    await nerve.close()
+    await proxy.close()
+    await server.close()
+  })
+
+  /** Nobody gets through to ZooKeeper until `proxy.resume()`. */
+  const lose = async () => {
+    proxy.refuse()
+    proxy.cut()
+    await eventually(async () => {
+      const [session] = (await nerve.state<{ sessions: { session: { status: string } }[] }>()).sessions
+      assert.equal(session?.session.status, 'suspended')
+    })
+  }
+
+  for (const more of [{}, { node_type: 'persistent' }, { down_on_shutdown: false }, { drain: '100ms' }]) {
+    it(`a service that an edit takes out then is gone when it is back, though the session goes on: ${JSON.stringify(more)}`, async () => {
+      nerve = await startNerve(file({ stays: service('stays'), goes: service('goes', more) }))
+      await eventually(async () => assert.equal((await left('stays', 'goes')).length, 2))
+      await lose()
+      await nerve.configure(file({ stays: service('stays') }))
+      nerve.hup()
+      await eventually(() => assert.match(nerve.output, /edited configuration applied/))
+      // Longer than a removal at the end of nerve has.
+      await consistently(async () => assert.equal((await left('stays', 'goes')).length, 2), 4_000, 200)
+      await proxy.resume()
+      await eventually(async () => assert.equal((await left('goes')).length, 0), 15_000)
+      assert.equal((await left('stays')).length, 1)
+    })
+  }
+
+  it('a service that an edit takes out goes, also when the end of nerve would leave it', async () => {
+    nerve = await startNerve(file({ stays: service('stays'), goes: service('goes', { down_on_shutdown: false }) }))
+    await eventually(async () => assert.equal((await left('stays', 'goes')).length, 2))
+    await nerve.configure(file({ stays: service('stays') }))
+    nerve.hup()
+    await eventually(async () => assert.equal((await left('goes')).length, 0))
+  })
+
+  it('nerve that ends then waits for it a moment, and removes what does not go with a session, too', async () => {
+    nerve = await startNerve(file({ one: service('one'), two: service('two', { node_type: 'persistent' }) }))
+    await eventually(async () => assert.equal((await left('one', 'two')).length, 2))
+    await lose()
+    const ended = nerve.stop()
+    await eventually(() => assert.match(nerve.output, /"msg":"stopping"/))
+    await proxy.resume()
+    assert.equal(await ended, 0)
+    assert.deepEqual(await left('one', 'two'), [])
+  })
+
+  it('nerve that ends while a service that was taken out still cannot be removed does not wait for ever', async () => {
+    nerve = await startNerve(file({ stays: service('stays'), goes: service('goes') }))
+    await eventually(async () => assert.equal((await left('stays', 'goes')).length, 2))
+    await lose()
+    await nerve.configure(file({ stays: service('stays') }))
+    nerve.hup()
+    await eventually(() => assert.match(nerve.output, /edited configuration applied/))
+    assert.equal(await nerve.stop(), 0)
   })
 })
 

@@ -226,6 +226,50 @@ describe('Registrar', () => {
     await end(registrar)
   })
 
+  it('replace() counts where the new place has the registration, also while the old one is away for good: that is said once', async () => {
+    const registrar = create()
+    await clock.advance(30)
+    failing.add('a')
+    registrar.replace(config('b'))
+    await clock.advance(120_000)
+    assert.deepEqual([registrar.isWell, registrar.error, registrar.says(present())], [true, undefined, true])
+    assert.ok(!reports.includes('failed'), reports.join())
+    const said = log.lines.filter(({ message }) => message !== 'registration changed')
+    assert.deepEqual(
+      said.map(({ message, fields }) => [message, fields?.['path'], fields?.['reason']]),
+      [['former registration not removed, will be retried', 'a', 'a is away']],
+    )
+    assert.equal(registrar.mayBeSeen, true, 'clients may still see it there')
+    failing.clear()
+    await clock.advance(30_000)
+    assert.deepEqual(events.slice(-2), ['a absent', 'a closed'])
+    await end(registrar)
+  })
+
+  it('stop() tries again to remove the registration, for a few seconds', async () => {
+    const registrar = create()
+    await clock.advance(30)
+    failing.add('a')
+    registrar.stop()
+    await clock.advance(2_000)
+    failing.clear()
+    await clock.advance(1_000)
+    await registrar.done
+    assert.deepEqual(events, ['a present', 'a absent', 'a closed'])
+    assert.deepEqual([clock.pending, log.lines.at(-1)?.message], [0, 'registration removed'])
+  })
+
+  it('stop() gives up after that, and says what the registry said', async () => {
+    const registrar = create()
+    await clock.advance(30)
+    failing.add('a')
+    registrar.stop()
+    await clock.advance(3_000)
+    await registrar.done
+    assert.deepEqual([events.at(-1), clock.pending], ['a closed', 0])
+    assert.deepEqual(log.lines.at(-1)?.fields, { reason: 'a is away' })
+  })
+
   it('leave() during a pass removes the registration however long it takes', async () => {
     const registrar = create()
     await clock.advance(30)
