@@ -20,6 +20,9 @@ export function createPhases(random: () => number): () => number {
   }
 }
 
+/** Node's timers may end so much sooner than they say, by the monotonic clock. */
+const TIMER_EARLY_MS = 2
+
 /** A run that has ended. Instants are those of the monotonic clock, ms. */
 export interface EndedRun {
   /** When it was to start; undefined for the first one. */
@@ -36,7 +39,8 @@ export interface EndedRun {
  */
 export function nextDue({ due, startedAt, endedAt }: EndedRun, phase: number, intervalMs: number): number {
   if (due !== undefined && due + intervalMs >= endedAt) return due + intervalMs
-  if (endedAt - startedAt >= intervalMs) return endedAt
+  // Also one that has waited for its whole timeout, when that is the interval.
+  if (endedAt - startedAt >= intervalMs - TIMER_EARLY_MS) return endedAt
   const offset = Math.floor((phase * intervalMs) / SLOT_MS) * SLOT_MS
   return offset + (Math.floor((endedAt - offset) / intervalMs) + 1) * intervalMs
 }

@@ -63,6 +63,13 @@ describe('nextDue()', () => {
       endedAt: 2_600,
       expected: 2_600,
     },
+    {
+      name: 'one that took the whole interval by timers that are early too, though it began late',
+      due: 1_250,
+      startedAt: 1_251,
+      endedAt: 2_250.1,
+      expected: 2_250.1,
+    },
   ]
   for (const { name, expected, ...run } of cases) {
     it(`says: ${name}`, () => assert.equal(nextDue(run, 0.25, INTERVAL_MS), expected))
