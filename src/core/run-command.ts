@@ -80,6 +80,8 @@ function killGroup(leader: number): void {
   try {
     kill(-leader, 'SIGKILL')
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error // ESRCH: it has just ended by itself
+    // It has just ended by itself, or it is another user by now, as after sudo: then it has to end by itself.
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== 'ESRCH' && code !== 'EPERM') throw error
   }
 }

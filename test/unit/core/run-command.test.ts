@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../../../src/core/clock.ts'
@@ -70,6 +71,31 @@ describe('runCommand()', () => {
       }
     })
   }
+
+  it('ends at the deadline also when the command has become another user, whom nobody but root may kill', async () => {
+    const { kill } = process
+    const forbidden = Object.assign(new Error('kill EPERM'), { code: 'EPERM' })
+    const uncaught: unknown[] = []
+    const onUncaught = (error: unknown) => uncaught.push(error)
+    const listeners = process.listeners('uncaughtException')
+    process.removeAllListeners('uncaughtException').on('uncaughtException', onUncaught)
+    const replaceKill = (instead: typeof process.kill) => {
+      process.kill = instead
+      syncBuiltinESMExports()
+    }
+    replaceKill(() => {
+      throw forbidden
+    })
+    try {
+      await assert.rejects(run(['sleep', '0.5'], 50), /took longer than 50 ms/)
+      await new Promise((resolve) => setImmediate(resolve))
+      assert.deepEqual(uncaught, [], 'nothing ends this process')
+    } finally {
+      replaceKill(kill)
+      process.removeAllListeners('uncaughtException')
+      for (const listener of listeners) process.on('uncaughtException', listener)
+    }
+  })
 
   for (const [name, options] of [
     ['at the deadline', { deadlineMs: 300, abort: false }],
