@@ -25,6 +25,17 @@ describe('docker/compose.yaml', () => {
   }
 })
 
+describe('docker/Dockerfile', () => {
+  const text = readFileSync('docker/Dockerfile', 'utf8')
+
+  for (const daemon of ['nerve', 'synapse']) {
+    it(`runs ${daemon} under an init that collects what its commands leave behind`, () => {
+      assert.match(text, /apt-get install [^&]*\btini\b/)
+      assert.match(text, new RegExp(`^ENTRYPOINT \\["tini", "--", "${daemon}"\\]$`, 'm'))
+    })
+  }
+})
+
 interface Container {
   readonly name: string
   readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[]
