@@ -42,6 +42,20 @@ export function startCounter<L extends string>(counter: Counter<L>, labels: Labe
   return new LabelledCounter(counter, labels)
 }
 
+const owners = new WeakMap<Metrics, Map<string, object>>()
+
+/**
+ * Who sets and removes gauges that belong together, by a name for these: whoever began last. Something that comes back
+ * may have a predecessor that is still on its way out.
+ */
+export function gaugeOwnersOf(metrics: Metrics): Map<string, object> {
+  const known = owners.get(metrics)
+  if (known !== undefined) return known
+  const created = new Map<string, object>()
+  owners.set(metrics, created)
+  return created
+}
+
 /** Creates a registry of its own, so that two daemons in one test process do not meet. Asking for a known name returns the known metric. */
 export function createMetrics(): Metrics {
   const registry = new Registry()

@@ -1,5 +1,5 @@
 import type { Gauge } from 'prom-client'
-import { type Metrics, startCounter } from '../core/metrics.ts'
+import { gaugeOwnersOf, type Metrics, startCounter } from '../core/metrics.ts'
 
 /** The metrics of one service, all of them there from the start. */
 export class ServiceMetrics {
@@ -8,6 +8,7 @@ export class ServiceMetrics {
   /** Changes that rate_limiting held back, or would have. */
   readonly throttled: Readonly<Record<'enforced' | 'shadow', { inc(): void }>>
   readonly #gauges: Gauges
+  readonly #owners: Map<string, object>
   readonly #labels: { readonly service: string }
 
   constructor(metrics: Metrics, service: string) {
@@ -23,6 +24,8 @@ export class ServiceMetrics {
     )
     this.#gauges = gaugesOf(metrics)
     this.#labels = { service }
+    this.#owners = gaugeOwnersOf(metrics)
+    this.#owners.set(service, this)
     for (const gauge of Object.values(this.#gauges)) gauge.set(this.#labels, 0)
     this.transitions = {
       up: startCounter(transitions, { service, to: 'up' }),
@@ -39,22 +42,32 @@ export class ServiceMetrics {
   }
 
   up(isUp: boolean): void {
-    this.#gauges.up.set(this.#labels, isUp ? 1 : 0)
+    this.#set('up', isUp)
   }
 
   registered(isRegistered: boolean): void {
-    this.#gauges.registered.set(this.#labels, isRegistered ? 1 : 0)
+    this.#set('registered', isRegistered)
   }
 
   /** What people say of it. */
   manual(kind: 'enabled' | 'disabled' | 'forced'): void {
-    this.#gauges.disabled.set(this.#labels, kind === 'disabled' ? 1 : 0)
-    this.#gauges.forced.set(this.#labels, kind === 'forced' ? 1 : 0)
+    this.#set('disabled', kind === 'disabled')
+    this.#set('forced', kind === 'forced')
   }
 
-  /** Takes the gauges out when the service is gone; what was counted stays. */
+  /** Takes the gauges out when the service is gone, unless it is there again; what was counted stays. */
   remove(): void {
+    if (!this.#isOwner) return
+    this.#owners.delete(this.#labels.service)
     for (const gauge of Object.values(this.#gauges)) gauge.remove(this.#labels)
+  }
+
+  get #isOwner(): boolean {
+    return this.#owners.get(this.#labels.service) === this
+  }
+
+  #set(gauge: keyof Gauges, value: boolean): void {
+    if (this.#isOwner) this.#gauges[gauge].set(this.#labels, value ? 1 : 0)
   }
 }
 

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { pause } from '../core/clock.ts'
 import type { Logger } from '../core/log.ts'
 import type { Registry } from '../core/registry.ts'
 import type { CheckType } from './checks/check.ts'
@@ -24,6 +25,10 @@ interface Running {
   readonly stop: AbortController
   readonly done: Promise<void>
 }
+
+/** How long a service that has another name now waits until it is registered by that (as Airbnb's nerve, reference airbnb.md 2.9). */
+const HAND_OVER_MS = 30_000
+const LOOK_EVERY_MS = 20
 
 /** Keeps exactly the configured services running; a live edit touches only what it changes. */
 export class Supervisor {
@@ -52,9 +57,11 @@ export class Supervisor {
     if (this.#isStopping) return // nobody would end what it starts
     const renamed = this.#instanceId !== config.instanceId
     this.#instanceId = config.instanceId
+    const added: ServiceRunner[] = []
     for (const [name, service] of staged) {
       const runner = this.#services.get(name)?.runner
-      if (runner === undefined) this.#start(name, new ServiceRunner(service, config.instanceId, this.#options))
+      if (runner === undefined)
+        added.push(this.#start(name, new ServiceRunner(service, config.instanceId, this.#options)))
       else if (renamed || !isDeepStrictEqual(runner.staged.config, service.config)) {
         this.#onEvent({ kind: 'service-launched', service: name, reason: 'update' })
         runner.update(service, config.instanceId)
@@ -64,7 +71,7 @@ export class Supervisor {
     for (const [name, service] of this.#services) {
       if (staged.has(name)) continue
       this.#onEvent({ kind: 'service-reaped', service: name, reason: 'old' })
-      this.#remove(name, service)
+      this.#remove(name, service, added.find(isSameInstance(service.runner)))
     }
   }
 
@@ -107,12 +114,13 @@ export class Supervisor {
     return running.flatMap(({ runner }) => runner.ping() ?? [])
   }
 
-  #start(name: string, runner: ServiceRunner): void {
+  #start(name: string, runner: ServiceRunner): ServiceRunner {
     const stop = new AbortController()
     this.#onEvent({ kind: 'service-launched', service: name, reason: 'new' })
     this.#onEvent({ kind: 'service-started', service: name })
     const done = this.#supervise(name, runner, stop.signal)
     this.#services.set(name, { runner, stop, done })
+    return runner
   }
 
   /** Never rejects. */
@@ -126,10 +134,26 @@ export class Supervisor {
     }
   }
 
-  #remove(name: string, running: Running): void {
+  /** @param successor what the service has become; it goes when that has taken its place. Default: at once. */
+  #remove(name: string, running: Running, successor?: ServiceRunner): void {
+    const { runner, stop, done } = running
     this.#services.delete(name)
     this.#leaving.add(running)
-    void running.done.finally(() => this.#leaving.delete(running))
-    running.runner.leave()
+    void done.finally(() => this.#leaving.delete(running))
+    if (successor === undefined) runner.leave()
+    else void this.#untilSettled(successor, stop.signal).then(() => runner.leave())
   }
+
+  async #untilSettled({ availability }: ServiceRunner, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options
+    const until = clock.now() + HAND_OVER_MS
+    const isSettled = () => availability.isSettled || availability.health.status === 'down'
+    while (!signal.aborted && !isSettled() && clock.now() < until) await pause(clock, LOOK_EVERY_MS, signal)
+  }
+}
+
+/** Whether a service is another one under a new name. */
+const isSameInstance = (one: ServiceRunner) => (other: ServiceRunner) => {
+  const [{ host, port }, { host: otherHost, port: otherPort }] = [one.staged.config, other.staged.config]
+  return host === otherHost && port === otherPort
 }

@@ -19,6 +19,8 @@ interface Edit {
   readonly refreshInterval?: number
   /** In place of the kind's own; only Airbnb's files say it. */
   readonly nodeType?: string
+  /** Of the service. Default: web. */
+  readonly name?: string
   /** A further check, which passes. */
   readonly furtherCheck?: boolean
 }
@@ -43,7 +45,7 @@ const airbnb = (nodeType: string): Kind => ({
     instance_id: 'i-1',
     admin: { host: '127.0.0.1', port: adminPort },
     services: {
-      web: {
+      [edit.name ?? 'web']: {
         ...{ host: '127.0.0.1', port: edit.port, weight: edit.weight ?? 1 },
         ...{ zk_hosts: [hosts], zk_path: `/services/${edit.parent ?? 'a'}`, node_type: edit.nodeType ?? nodeType },
         ...{ zk_session_timeout: edit.sessionTimeout ?? 2, check_interval: edit.interval ?? 0.1 },
@@ -65,7 +67,7 @@ const blablacar: Kind = {
 apiHost: 127.0.0.1
 apiPort: ${adminPort}
 services:
-  - name: web
+  - name: ${edit.name ?? 'web'}
     host: 127.0.0.1
     port: ${port}
     weight: ${weight}
@@ -165,6 +167,23 @@ for (const kind of kinds) {
       await edit({ parent: 'b' })
       await untilIs(now)
       assert.deepEqual((await history()).extremes(PARENTS, lastZxid), { least: 1, most: 2 })
+    })
+
+    it('another name of the service: there is no moment without it', async () => {
+      const { lastZxid } = await history()
+      for (const name of ['shop', 'web']) {
+        await edit({ name })
+        await eventually(async () => {
+          const { services } = await nerve.state<{ services: { name: string; registered: boolean }[] }>()
+          assert.deepEqual(
+            services.map((service) => [service.name, service.registered]),
+            [[name, true]],
+          )
+        }, 20_000)
+        await untilIs(now)
+      }
+      const { least, most } = (await history()).extremes(PARENTS, lastZxid)
+      assert.deepEqual({ least, most }, { least: 1, most: kind.numbered ? 2 : 1 })
     })
 
     it('another session: there is no moment without it', async () => {

@@ -1,4 +1,4 @@
-import type { Metrics } from '../../core/metrics.ts'
+import { gaugeOwnersOf, type Metrics } from '../../core/metrics.ts'
 import { type HookKind, hookKinds } from '../hooks.ts'
 import type { CheckConfig, ServiceConfig } from '../model.ts'
 
@@ -32,16 +32,26 @@ export function createGoNerveMetrics(metrics: Metrics, config: ServiceConfig): G
     const { type, alias = type, declaredTarget: { host, port } = check } = check
     return { name: config.name, ip: host, port: String(port), type: alias }
   }
+  const owners = gaugeOwnersOf(metrics)
+  const [whose, owner] = [`${own.name} ${own.ip}:${own.port}`, {}]
+  const isOwner = () => owners.get(whose) === owner
+  owners.set(whose, owner)
   weight.set(own, 0)
   for (const check of config.checks) checks.inc(labelsOf(check), 0)
   for (const { type } of config.reporters) reports.inc({ ...own, type }, 0)
   for (const type of hookKinds) hooks.inc({ ...own, type }, 0)
   return {
-    weight: (value) => weight.set(own, value),
+    weight: (value) => {
+      if (isOwner()) weight.set(own, value)
+    },
     checkFailed: (check) => checks.inc(labelsOf(check)),
     reportFailed: (type) => reports.inc({ ...own, type }),
     hookFailed: (type) => hooks.inc({ ...own, type }),
-    remove: () => weight.remove(own),
+    remove() {
+      if (!isOwner()) return
+      owners.delete(whose)
+      weight.remove(own)
+    },
   }
 }
 

@@ -39,6 +39,16 @@ describe('createGoNerveMetrics()', () => {
     assert.doesNotMatch(await metrics.text(), /^nerve_service_available\{/m)
   })
 
+  it('of a service that is back have the gauge, whatever a predecessor that is still leaving says', async () => {
+    const metrics = createMetrics()
+    const leaving = createGoNerveMetrics(metrics, service)
+    const back = createGoNerveMetrics(metrics, service)
+    back.weight(158)
+    leaving.weight(0)
+    leaving.remove()
+    assert.match(await metrics.text(), /^nerve_service_available\{.*\} 158$/m)
+  })
+
   it('names the target of a check as the file does, where the check goes elsewhere', async () => {
     const metrics = createMetrics()
     const proxied = { ...check, declaredTarget: { host: 'h3', port: 81 } }
