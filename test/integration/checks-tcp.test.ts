@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
+import { syncBuiltinESMExports } from 'node:module'
+import net from 'node:net'
 import { noop } from '../../src/nerve/checks/noop.ts'
 import { tcp } from '../../src/nerve/checks/tcp.ts'
 import { assertNothingLeft, nobody, prepareCheck, repeat, useServers } from '../harness/check.ts'
 import { eventually } from '../harness/eventually.ts'
 import { startFullServer } from '../harness/full-server.ts'
+import { freePort } from '../harness/ports.ts'
 import { blackHole, hangUp } from '../harness/tcp-server.ts'
 
 describe('tcp check', () => {
@@ -31,6 +34,23 @@ describe('tcp check', () => {
   it('names who refused', async () => {
     assert.equal(await verdict(nobody.host, nobody.port), 'connection refused by 127.0.0.1:1')
     assert.equal(await verdict('::1', 1), 'connection refused by [::1]:1')
+  })
+
+  it('does not take itself for the server: Linux may connect a socket to itself when nobody listens on its port', async () => {
+    const { connect } = net
+    const port = await freePort()
+    // The kernel gives out such a port by chance, one time in some ten thousand.
+    const toItself = (options: net.TcpSocketConnectOpts) => connect({ ...options, localPort: port })
+    Object.assign(net, { connect: toItself })
+    syncBuiltinESMExports()
+    try {
+      await assertNothingLeft(async () => {
+        assert.equal(await verdict('127.0.0.1', port), `connection refused by 127.0.0.1:${port}`)
+      })
+    } finally {
+      Object.assign(net, { connect })
+      syncBuiltinESMExports()
+    }
   })
 
   it('fails when the connection is not taken in time, and lets go of it', async () => {

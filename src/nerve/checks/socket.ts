@@ -45,10 +45,20 @@ export function createConnector({ target, unixSocket, timeoutMs }: ConnectorOpti
     address,
     async open(signal) {
       signal.throwIfAborted()
-      const socket = connect(address)
-      return established(socket, 'connect', signal, (error) => explain(error, where))
+      const socket = await established(connect(address), 'connect', signal, (error) => explain(error, where))
+      if (unixSocket !== undefined || !isItsOwnPeer(socket, target)) return socket
+      socket.destroy()
+      throw new Error(`connection refused by ${where}`)
     },
   }
+}
+
+/**
+ * Linux gives a connection any free port of ours. When that is the very port which it is aimed at, on this host, and nobody
+ * listens there, TCP connects the socket to itself: one in some 25,000 runs.
+ */
+function isItsOwnPeer(socket: Socket, { port }: Target): boolean {
+  return socket.localPort === port && socket.localAddress === socket.remoteAddress
 }
 
 /** What the options of a check say of its connection. */
