@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { connect, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
+import { createNameLookup } from '../core/name-lookup.ts'
 import type { Server } from './connection-string.ts'
 import type { TlsOptions } from './zookeeper.ts'
 
@@ -11,6 +12,9 @@ export interface Dialled {
   readonly readyEvent: 'connect' | 'secureConnect'
 }
 
+/** Asked one after the other, so that members whose names get no answer do not hold up the checks beside. */
+const lookup = createNameLookup(1)
+
 export type Dial = (server: Server) => Dialled
 
 /**
@@ -19,11 +23,11 @@ export type Dial = (server: Server) => Dialled
  */
 export function createDial(tls: TlsOptions | undefined): Dial {
   if (tls === undefined) {
-    return ({ host, port }) => ({ socket: connect({ host, port, noDelay: true }), readyEvent: 'connect' })
+    return ({ host, port }) => ({ socket: connect({ host, port, lookup, noDelay: true }), readyEvent: 'connect' })
   }
   return ({ host, port }) => {
     const name = isIP(host) === 0 ? { servername: host } : {}
-    const socket = connectTls({ host, port, ...name, ...readCredentials(tls) })
+    const socket = connectTls({ host, port, lookup, ...name, ...readCredentials(tls) })
     return { socket: socket.setNoDelay(true), readyEvent: 'secureConnect' }
   }
 }

@@ -147,6 +147,16 @@ describe('every check', function () {
       }, looksUp)
     })
 
+    it('which may be one of IPv6 alone', async () => {
+      pretend((_host, _options, callback) => {
+        queueMicrotask(() => callback(null, [{ address: '::1', family: 6 }]))
+      })
+      await row(async (subject) => {
+        const { port } = await relayed(subject, all, '::1')
+        return [await (await check(subject, { host: 'db.test', port })).verdict(), 'pass']
+      }, looksUp)
+    })
+
     it('and says so when it does not exist', () =>
       row(async (subject) => {
         const target = { host: 'db.invalid', port: subject.port }

@@ -1,10 +1,12 @@
 import { once } from 'node:events'
 import { connect, isIP, isIPv6, type Socket } from 'node:net'
 import { type ConnectionOptions, type TLSSocket, connect as tlsConnect } from 'node:tls'
+import { createNameLookup } from '../../core/name-lookup.ts'
 import type { CheckContext, Target } from './check.ts'
 import { explain } from './failure.ts'
-import { lookupName } from './name-lookup.ts'
 import { prepareTls, type TlsOptions } from './tls-options.ts'
+
+const lookup = createNameLookup(2)
 
 /**
  * Every check opens its sockets here and hands them to its library already connected: so the deadline is exact in every
@@ -35,7 +37,7 @@ export function createConnector({ target, unixSocket, timeoutMs }: ConnectorOpti
           host: target.host,
           port: target.port,
           noDelay: true,
-          lookup: lookupName,
+          lookup,
           autoSelectFamily: true,
           autoSelectFamilyAttemptTimeout: Math.max(10, Math.round(timeoutMs / 2)),
         }

@@ -1,17 +1,34 @@
 import { lookup } from 'node:dns'
 import type { LookupFunction } from 'node:net'
 
-/** Of the four threads that node has for looking up names and reading files. */
-const LOOKUPS_AT_ONCE = 3
+/** By RFC 6761 these are what `localhost` means, whoever is asked. */
+const LOCALHOST = [
+  { address: '127.0.0.1', family: 4 },
+  { address: '::1', family: 6 },
+] as const
 
 /**
- * Looks up a name for any check. A lookup cannot be cancelled, and one that gets no answer holds a thread for many
- * seconds: if silent name servers could have them all, no password or certificate could be read any more, and checks
- * that need no name at all would fail.
+ * A `lookup` for one purpose, with at most `limit` questions at once. A lookup cannot be cancelled, one that gets no answer
+ * takes many seconds, and libuv lets two run at a time: what is asked again and again of silent name servers would hold up
+ * all that comes after it. `localhost` needs no server, and waits for nobody.
  */
-export const lookupName: LookupFunction = createSharedLookup(
-  createBoundedLookup((...question) => lookup(...question), LOOKUPS_AT_ONCE),
-)
+export function createNameLookup(limit: 1 | 2): LookupFunction {
+  // Looked for at each call, so that a test can replace it.
+  const ask = createSharedLookup(createBoundedLookup((...question) => lookup(...question), limit))
+  return (hostname, options, callback) => {
+    if (hostname === 'localhost') queueMicrotask(() => answerLocalhost(options, callback))
+    else ask(hostname, options, callback)
+  }
+}
+
+function answerLocalhost({ all, family }: Question[1], callback: Question[2]): void {
+  const wanted = LOCALHOST.filter((each) => (family !== 4 && family !== 6) || each.family === family)
+  const [first = LOCALHOST[0]] = wanted
+  if (all === true) callback(null, [...wanted])
+  else callback(null, first.address, first.family)
+}
+
+type Question = Parameters<LookupFunction>
 
 /** A `lookup` that asks at most `limit` questions at once; the others wait in order. */
 export function createBoundedLookup(resolve: LookupFunction, limit: number): LookupFunction {
