@@ -122,12 +122,14 @@ export class Registrar {
   /** Registers as `config` says, then removes what there was before; what is registered stays if the edit does not concern it. */
   replace(config: PluginConfig): void {
     const { type, inputs } = this.#config
+    const isOfSameFiles = config.type === type && isDeepStrictEqual(config.inputs, inputs)
+    const isTaken = isOfSameFiles && this.#reporter.reconfigure?.(config.options) === true
+    const successor = isTaken ? undefined : this.#createReporter(config) // may throw, and then what is registered stays
     this.#config = config
     this.#loop.trigger()
-    const isOfSameFiles = config.type === type && isDeepStrictEqual(config.inputs, inputs)
-    if (isOfSameFiles && this.#reporter.reconfigure?.(config.options) === true) return
+    if (successor === undefined) return
     this.#retiring.push(this.#reporter)
-    this.#reporter = this.#createReporter(config)
+    this.#reporter = successor
     this.#applied = undefined
   }
 

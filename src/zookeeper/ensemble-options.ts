@@ -1,12 +1,31 @@
 import * as z from 'zod'
 import { durationMs, text } from '../core/config/schema.ts'
+import { messageOf } from '../core/errors.ts'
+import { parseEnsemble } from './connection-string.ts'
+import { pathProblem } from './znode-path.ts'
 import type { EnsembleOptions } from './zookeeper.ts'
+
+/** Finds hosts that no session could be made of, while they still have a place in a file. For superRefine(). */
+export function refineHosts(hosts: readonly string[], context: z.RefinementCtx): void {
+  try {
+    parseEnsemble(hosts)
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: messageOf(error) })
+  }
+}
+
+/** Finds a path that ZooKeeper would refuse at each registration. For superRefine(). */
+export function refineZnodePath(path: string, context: z.RefinementCtx): void {
+  const problem = pathProblem(path)
+  if (problem !== undefined) context.addIssue({ code: 'custom', message: `no path of a znode: ${problem}` })
+}
 
 /** `host:port` entries, as a list (Airbnb) or one comma-separated string. */
 export const hosts = z
   .union([z.array(text).min(1, 'needs at least one host'), text.transform((list) => list.split(','))], {
     error: 'expected a list of host:port entries',
   })
+  .superRefine(refineHosts)
   .describe('ZooKeeper servers, host:port each (port 2181 if none). A chroot may follow the last one: zk2:2181/chroot.')
 
 /** A ZooKeeper path without a slash at the end. */
@@ -16,6 +35,7 @@ export const znodePath = z
     /^\/(?:[^/]+(?:\/[^/]+)*)?$/,
     'expected a path that starts with / and does not end with one, e.g. /services/web',
   )
+  .superRefine(refineZnodePath)
 
 export const sessionTimeoutMs = durationMs
   .default(10_000)

@@ -252,6 +252,16 @@ describe('conformance to go-nerve: configuration', function () {
       says: '.reporters[0].path: missing',
     },
     {
+      title: '1.8 a host of ZooKeeper that is none',
+      keys: "port: 1, reporters: [{type: zookeeper, hosts: ['zk1:2181', 'zk2:2l81'], path: /a}]",
+      says: '.reporters[0].hosts: ZooKeeper host "zk2:2l81" has no valid port',
+    },
+    {
+      title: '1.8 a path that ZooKeeper refuses',
+      keys: 'port: 1, reporters: [{type: zookeeper, hosts: [a], path: /a/../b}]',
+      says: '.reporters[0].path: found "/a/../b", no path of a znode: it has a relative part',
+    },
+    {
       title: '1.4 a name that is taken',
       keys: 'name: a, port: 1',
       says: '.name: the name a is taken by services[0]',

@@ -50,6 +50,12 @@ const nerveEdits: BadEdit[] = [
   },
 ]
 
+nerveEdits.push({
+  name: 'a ZooKeeper host that is none',
+  yaml: good.replace('127.0.0.1:1"', '127.0.0.1:2l81"'),
+  says: /nerve\.yaml:5:\d+ services\.web\.zk_hosts: ZooKeeper host "127\.0\.0\.1:2l81" has no valid port/,
+})
+
 const synapseFile = (second: string) => `haproxy:
   run_directory: RUN
 state_directory: RUN

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { ignoredKey, text } from '../../core/config/schema.ts'
+import { refineHosts, refineZnodePath } from '../../zookeeper/ensemble-options.ts'
 
 /**
  * What the file of BlaBlaCar's nerve may say: its keys with the defaults that its code has, where its documentation says
@@ -135,10 +136,11 @@ const reporter = z
     }),
     z.strictObject({
       type: z.literal('zookeeper').describe('An ephemeral sequential znode while the service is available.'),
-      hosts: z.array(text).min(1, 'needs at least one host').describe('host:port each.'),
+      hosts: z.array(text).min(1, 'needs at least one host').superRefine(refineHosts).describe('host:port each.'),
       path: z
         .string()
         .regex(/^\/(?:[^/]+(?:\/[^/]+)*)?\/?$/, 'expected a path that starts with /, e.g. /services/web')
+        .superRefine((path, context) => refineZnodePath(path.replace(/(?<=.)\/$/, ''), context))
         .describe('Parent of the registrations of this service; made when missing.'),
       connectionTimeoutInMilli: millis(2000, 'How long the session outlives a silent nerve.'),
       refreshIntervalInMilli: millis(300_000, 'The znode is looked at again after this time, whatever its watch says.'),
