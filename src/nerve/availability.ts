@@ -34,6 +34,8 @@ interface Draining {
   readonly shutdown: boolean
   readonly stop: AbortController
   readonly done: Promise<void>
+  /** What has taken its place before it was over. */
+  successor?: Promise<void>
   /** On the clock that never jumps, and on the one for people. */
   readonly started: number
   readonly since: number
@@ -86,9 +88,9 @@ export class Availability {
     return manualWeightOf(this.applied) ?? this.#options.config().weight ?? WHOLE_WEIGHT
   }
 
-  /** The weight now; 0 while the service is not available. */
+  /** The weight that registries hold now; 0 while the service is not available. Without a verdict they are left as they are. */
   get currentWeight(): number {
-    return this.health.status === 'up' ? weightAt(this.#warmUp.state, this.maxWeight) : 0
+    return this.health.status === 'down' ? 0 : weightAt(this.#warmUp.state, this.maxWeight)
   }
 
   get phase() {
@@ -132,11 +134,13 @@ export class Availability {
 
   /**
    * Resolves when the clients of a disabled service have had their time. `shutdown`: nerve stops, or is about to, so the
-   * command for that runs too. Joins the drain that runs, else it is done once more, as go-nerve does.
+   * command for that runs too. Joins the drain that runs if that does as much, else takes its place; a drain that is over is
+   * done once more, as go-nerve does.
    */
   drain(shutdown: boolean): Promise<void> {
     const draining = this.#draining
-    if (draining?.shutdown === shutdown && !draining.stop.signal.aborted) return draining.done
+    const isRunning = draining !== undefined && !draining.stop.signal.aborted
+    if (isRunning && (draining.shutdown || !shutdown)) return draining.done
     return this.#startDrain(shutdown)
   }
 
@@ -176,15 +180,20 @@ export class Availability {
   }
 
   #startDrain(shutdown: boolean): Promise<void> {
-    this.#draining?.stop.abort()
     const { clock } = this.#options
+    const former = this.#draining
     const [started, since] = [clock.now(), clock.wallTime()]
     const stop = new AbortController()
-    const done = this.#drain(shutdown, started, stop.signal).finally(() => {
+    const over = this.#drain(shutdown, started, stop.signal).finally(() => {
       if (this.#draining?.stop === stop) this.#draining = undefined
     })
-    this.#draining = { shutdown, stop, done, started, since }
-    return done
+    const draining: Draining = { shutdown, stop, started, since, done: over.then(() => draining.successor) }
+    this.#draining = draining
+    if (former !== undefined && !former.stop.signal.aborted) {
+      former.successor = draining.done // whoever waits for it waits for clients that still have time
+      former.stop.abort()
+    }
+    return draining.done
   }
 
   async #drain(shutdown: boolean, started: number, signal: AbortSignal): Promise<void> {

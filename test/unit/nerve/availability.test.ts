@@ -104,6 +104,7 @@ describe('Availability', () => {
     await clock.advance(2_500)
     becomes({ status: 'unknown', reason: 'edited' })
     assert.equal(says(), 'nothing', 'the registries are left as they are')
+    assert.equal(availability.currentWeight, 100, 'what they go on saying')
     becomes({ status: 'up' })
     assert.equal(says(), 'present 100')
   })
@@ -170,6 +171,30 @@ describe('Availability', () => {
     enable()
     await settle()
     assert.equal(done.at(-1), 'third')
+  })
+
+  it('a disable while nerve stops joins the drain of the stop, which goes on', async () => {
+    create({ ...plain, drain: { minMs: 3_000, maxMs: 60_000 } })
+    const done: string[] = []
+    void availability.shutDown().then(() => done.push('stop'))
+    await clock.advance(1_000)
+    void disable().then(() => done.push('disable'))
+    await clock.advance(1_999)
+    assert.deepEqual(done, [])
+    await clock.advance(1)
+    assert.deepEqual(done.sort(), ['disable', 'stop'])
+  })
+
+  it('a stop begins a drain of its own, and who waits for an earlier one waits for it', async () => {
+    create({ ...plain, drain: { minMs: 3_000, maxMs: 60_000 } })
+    const done: string[] = []
+    void disable().then(() => done.push('disable'))
+    await clock.advance(1_000)
+    void availability.shutDown().then(() => done.push('stop'))
+    await clock.advance(2_999)
+    assert.deepEqual(done, [])
+    await clock.advance(1)
+    assert.deepEqual(done.sort(), ['disable', 'stop'])
   })
 
   it('a disable waits for the registries to take it, but not for ever', async () => {
