@@ -283,6 +283,16 @@ describe('loadNerveConfig() of a file of BlaBlaCar', () => {
         'nerve.yml:2:22 services[0].prt: unknown key. Did you mean "port"?',
       ])
     })
+    it('a file, or a list of services, that is a variable is known for what it is when that is not set or broken', async () => {
+      assert.deepEqual(await problemsOf('{{ .NERVE_CONF }}\n'), [
+        'nerve.yml:1:1: the environment variable NERVE_CONF is not set',
+      ])
+      assert.deepEqual(await problemsOf('services: {{ .NONE }}\n'), [
+        'nerve.yml:1:11: the environment variable NONE is not set',
+      ])
+      const [broken] = await problemsOf('{{ .NERVE_CONF }}\n', { NERVE_CONF: 'services:\n  - {port: 80\n' })
+      assert.match(broken ?? '', /^nerve\.yml \{\{ \.NERVE_CONF \}\}:2:5: broken YAML/)
+    })
     it('a file that is one variable has its places in the text of that', async () => {
       assert.deepEqual(
         await problemsOf('{{ .NERVE_CONF }}\n', { NERVE_CONF: 'services:\n  - port: {{ .P }}\n', P: 'x' }),
