@@ -25,8 +25,10 @@ export interface ApiService {
  */
 export function apiRoutes(version: string, services: () => readonly ApiService[]): readonly AdminRoute[] {
   const one = (name: string | undefined, use: (service: ApiService) => AdminAnswer | Promise<AdminAnswer>) => {
-    const service = services().find((each) => each.name === name)
-    return service === undefined ? text(404, `no service ${name ?? ''}\n`) : use(service)
+    const all = services()
+    const service = all.find((each) => each.name === name)
+    if (service !== undefined) return use(service)
+    return text(404, `no service ${name ?? ''}; known are ${all.map((each) => each.name).join(', ')}\n`)
   }
   return [
     { ...reads('/version'), answer: () => text(200, `nerve\n${version}\n`) },
@@ -124,7 +126,7 @@ function withWeight(
   use: (weight: number) => Promise<AdminAnswer>,
 ): AdminAnswer | Promise<AdminAnswer> {
   const weight = /^\d{1,3}$/.test(word ?? '') ? Number(word) : 0
-  return weight < 1 || weight > 255 ? text(400, 'expected a weight from 1 to 255\n') : use(weight)
+  return weight < 1 || weight > 255 ? text(400, `found ${word}, expected a weight from 1 to 255\n`) : use(weight)
 }
 
 /** As Go's: what starts with y, t or 1. */

@@ -106,6 +106,12 @@ describe('apiRoutes()', () => {
     assert.deepEqual(statuses, [200, 503, 404])
   })
 
+  it('what cannot be done says what could be', async () => {
+    all = [web, sick]
+    assert.equal((await ask('PUT', '/services/wbe/disable')).body, 'no service wbe; known are web, sick\n')
+    assert.equal((await ask('PUT', '/weight/300')).body, 'found 300, expected a weight from 1 to 255\n')
+  })
+
   it('PUT enable is 200 when it made the service available, else 503', async () => {
     all = [web, sick]
     assert.equal((await ask('PUT', '/services/web/enable')).status, 200)
