@@ -53,7 +53,7 @@ async function serve(options: AdminOptions, signal: AbortSignal): Promise<void> 
     await once(server, 'listening', { signal })
   } catch (cause) {
     if (signal.aborted) return
-    const hint = 'is another daemon on this port? Set admin.port, or admin: false'
+    const hint = 'is another daemon on this port? Set admin.port (apiPort in a file of go-nerve), or admin: false'
     throw new SmartStackError('ADMIN_LISTEN', `cannot listen on ${host}:${port}: ${messageOf(cause)}; ${hint}`, {
       cause,
     })
