@@ -8,6 +8,11 @@ import { FakeClock, settle } from '../../harness/fake-clock.ts'
 import { recordingLog } from '../../harness/recording-log.ts'
 import { absent, present, reporterContext } from '../../harness/reporter.ts'
 
+/** What cannot be made of the options. */
+const found = (place: string) => {
+  if (place === 'nowhere') throw new Error('there is no such place')
+  return {}
+}
 const config = (place: string): PluginConfig => ({ type: 'fake', options: { place } })
 
 describe('Registrar', () => {
@@ -31,6 +36,7 @@ describe('Registrar', () => {
     description: 'A registry in memory.',
     options: z.object({ place: z.string() }),
     create: (_context, { place }) => ({
+      ...found(place),
       async reconcile({ kind }) {
         if (failing.has(place)) throw new Error(`${place} is away`)
         events.push(`${place} ${kind}`)
@@ -365,6 +371,16 @@ describe('Registrar', () => {
     assert.deepEqual([known.applied, known.mayBeSeen], [undefined, true])
     failing.clear()
     await end(known, unknown)
+  })
+
+  it('replace() changes nothing when a reporter cannot be made of the edit', async () => {
+    const registrar = create()
+    await clock.advance(30)
+    assert.throws(() => registrar.replace(config('nowhere')), /no such place/)
+    registrar.trigger()
+    await clock.advance(100)
+    assert.deepEqual([registrar.config, events], [config('a'), ['a present', 'a present']])
+    await end(registrar)
   })
 
   it('replace() keeps a reporter that takes the edit, unless a file that it refers to has changed', async () => {
