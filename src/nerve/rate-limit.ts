@@ -35,6 +35,11 @@ export function createRateLimit({ averageRate }: RateLimitingConfig, now: number
   return { tokens: averageRate, at: now, released: undefined, throttled: undefined }
 }
 
+/** The bucket of an edited limit, set up anew as Airbnb's nerve does; what the registries may say stays. */
+export function editRateLimit({ released }: RateLimitState, config: RateLimitingConfig, now: number): RateLimitState {
+  return { ...createRateLimit(config, now), released }
+}
+
 /**
  * Whether the registries may say `wanted` now. Only a change takes a token. A refused one takes nothing, so the bucket
  * goes on filling and the change gets through later; one that is taken back meanwhile costs nothing. In shadow mode

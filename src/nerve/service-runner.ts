@@ -11,7 +11,7 @@ import { CheckGroup } from './check-group.ts'
 import type { PluginConfig, ServiceConfig } from './config.ts'
 import type { NerveEvent } from './events.ts'
 import { type Applied, entryState, type ManualService, manualStateOf, NOTHING_SAID } from './manual-state.ts'
-import { admit, createRateLimit, type RateLimitState, unlimited } from './rate-limit.ts'
+import { admit, createRateLimit, editRateLimit, type RateLimitState, unlimited } from './rate-limit.ts'
 import { Registrar, type Wanted } from './registrar.ts'
 import type { Registration, ReporterType } from './reporters/reporter.ts'
 import { forcedReason, type ServiceHealth } from './service.ts'
@@ -95,6 +95,8 @@ export class ServiceRunner {
 
   /** Takes an edited configuration: unchanged checks go on, and the registration stays until the edited ones have a verdict. */
   update({ config, checks }: StagedService, instanceId: string): void {
+    if (!isDeepStrictEqual(this.#config.rateLimiting, config.rateLimiting))
+      this.#rateLimit = editRateLimit(this.#rateLimit, config.rateLimiting ?? unlimited, this.#context.clock.now())
     this.#config = config
     this.#instanceId = instanceId
     this.#goNerveMetrics.remove()

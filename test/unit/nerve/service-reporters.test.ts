@@ -254,6 +254,16 @@ describe('ServiceRunner and its reporters', () => {
       assert.deepEqual(calls, ['a present'])
     })
 
+    it('enforced: a limit that an edit brings counts from then on', async () => {
+      const runner = start()
+      await clock.advance(30)
+      runner.update(staged({ rateLimiting: { ...limited(false, 0), maxBurst: Number.POSITIVE_INFINITY } }), 'i-1')
+      healthy = false
+      await clock.advance(5_000)
+      assert.deepEqual(calls, ['a present'])
+      assert.equal(told('throttled').length, 1)
+    })
+
     it('enforced: an orderly stop does not wait for a token', async () => {
       start({ rateLimiting: limited(false) })
       await clock.advance(30)
