@@ -54,6 +54,7 @@ function parseServer(address: string, entry: string): Server {
   const bracketed = /^\[([0-9A-Fa-f:.]+)\](?::(.*))?$/.exec(address)
   const [, host = '', port] = bracketed ?? /^([^:]*)(?::(.*))?$/.exec(address) ?? []
   if (bracketed !== null && host.includes(':')) return { host, port: parsePort(port, entry) }
+  if (/\s/.test(address)) throw invalid(entry, 'has a blank inside; separate servers by commas')
   if (address.split(':').length > 2) throw invalid(entry, 'is an IPv6 address without brackets; write [address]:port')
   if (!/^[A-Za-z0-9._-]+$/.test(host)) throw invalid(entry, 'has no valid host name; expected host:port')
   return { host, port: parsePort(port, entry) }

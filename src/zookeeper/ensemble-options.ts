@@ -31,10 +31,10 @@ export const hosts = z
 /** A ZooKeeper path without a slash at the end. */
 export const znodePath = z
   .string()
-  .regex(
-    /^\/(?:[^/]+(?:\/[^/]+)*)?$/,
-    'expected a path that starts with / and does not end with one, e.g. /services/web',
-  )
+  .regex(/^\/(?:[^/]+(?:\/[^/]+)*)?$/, {
+    error: 'expected a path that starts with / and does not end with one, e.g. /services/web',
+    abort: true, // what ZooKeeper says of it would be the same once more
+  })
   .superRefine(refineZnodePath)
 
 export const sessionTimeoutMs = durationMs

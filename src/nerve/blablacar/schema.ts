@@ -139,7 +139,10 @@ const reporter = z
       hosts: z.array(text).min(1, 'needs at least one host').superRefine(refineHosts).describe('host:port each.'),
       path: z
         .string()
-        .regex(/^\/(?:[^/]+(?:\/[^/]+)*)?\/?$/, 'expected a path that starts with /, e.g. /services/web')
+        .regex(/^\/(?:[^/]+(?:\/[^/]+)*)?\/?$/, {
+          error: 'expected a path that starts with /, e.g. /services/web',
+          abort: true,
+        })
         .superRefine((path, context) => refineZnodePath(path.replace(/(?<=.)\/$/, ''), context))
         .describe('Parent of the registrations of this service; made when missing.'),
       connectionTimeoutInMilli: millis(2000, 'How long the session outlives a silent nerve.'),

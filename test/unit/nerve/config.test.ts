@@ -156,6 +156,12 @@ describe('loadNerveConfig() gives one clear error with its place', () => {
       expected: 'nerve.yaml:5:5: the key "host" is given twice; it is already on line 4',
     },
     {
+      name: 'a path without its first slash, which is told once',
+      text: good.replace('/services/web', 'services/web'),
+      expected:
+        'nerve.yaml:7:14 services.web.zk_path: found "services/web", expected a path that starts with / and does not end with one, e.g. /services/web',
+    },
+    {
       name: 'a bad weight',
       text: good.replace('    port', '    weight: -1\n    port'),
       expected: 'nerve.yaml:5:13 services.web.weight: found -1, expected at least 0',

@@ -34,7 +34,7 @@ const bad: readonly { name: string; hosts: readonly string[]; message: RegExp }[
   },
   { name: 'brackets around a name', hosts: ['[zk1]:2181'], message: /no valid host name/ },
   { name: 'a missing host', hosts: [':2181'], message: /":2181" has no valid host name/ },
-  { name: 'a blank in a name', hosts: ['zk 1:2181'], message: /no valid host name/ },
+  { name: 'blanks for commas', hosts: ['zk1:1 zk2:2'], message: /has a blank inside; separate servers by commas/ },
   { name: 'two chroots', hosts: ['zk1/a', 'zk2/b'], message: /more than one chroot: \/a and \/b/ },
   { name: 'a chroot with an empty part', hosts: ['zk1/a//b'], message: /bad chroot: it has an empty part/ },
   { name: 'a relative chroot', hosts: ['zk1/a/../b'], message: /bad chroot: it has a relative part/ },
