@@ -11,7 +11,7 @@ export interface Ping {
 
 /** No service is looked at more often, whatever its check_interval. */
 const LEAST_MS = 100
-/** A service that an edit added is seen after this time. */
+/** A service that an edit added, or its shorter check_interval, is seen after this time. */
 const MOST_MS = 1_000
 
 /** Tells again and again how each service is, as often as Airbnb's daemons ping: dashboards take it for a sign of life. */
@@ -23,17 +23,23 @@ export function createPingTask(
   return {
     name: 'pings',
     async run(signal) {
-      let due: ReadonlyMap<string, number> = new Map()
+      // When each was told last, and not when it is due: an edit changes that.
+      let told: ReadonlyMap<string, number> = new Map()
       while (!signal.aborted) {
         const now = clock.now()
-        const next = new Map<string, number>()
+        const toldNow = new Map<string, number>()
+        let waitMs = MOST_MS
         for (const { service, ok, everyMs } of pings()) {
-          const dueAt = due.get(service) ?? now
-          if (dueAt <= now) onPing(service, ok)
-          next.set(service, dueAt <= now ? now + Math.max(LEAST_MS, everyMs) : dueAt)
+          const pauseMs = Math.max(LEAST_MS, everyMs)
+          const before = told.get(service)
+          const isDue = before === undefined || before + pauseMs <= now
+          if (isDue) onPing(service, ok)
+          const at = isDue ? now : before
+          toldNow.set(service, at)
+          waitMs = Math.min(waitMs, at + pauseMs - now)
         }
-        due = next
-        await pause(clock, Math.min(MOST_MS, ...[...next.values()].map((at) => at - now)), signal)
+        told = toldNow
+        await pause(clock, waitMs, signal)
       }
     },
   }

@@ -43,6 +43,17 @@ describe('createPingTask()', () => {
     assert.deepEqual(told, ['0 a ok', '1000 b ok'])
   })
 
+  it('follows an edited check_interval within a second, be it shorter or longer', async () => {
+    run({ service: 'a', ok: true, everyMs: 60_000 })
+    await clock.advance(100)
+    services = [{ service: 'a', ok: true, everyMs: 400 }]
+    await clock.advance(1_400)
+    assert.deepEqual(told, ['0 a ok', '1000 a ok', '1400 a ok'])
+    services = [{ service: 'a', ok: true, everyMs: 5_000 }]
+    await clock.advance(5_000)
+    assert.deepEqual(told.slice(3), ['6400 a ok'])
+  })
+
   it('a check_interval of 0 does not make it run wild', async () => {
     run({ service: 'a', ok: true, everyMs: 0 })
     await clock.advance(1_000)
