@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises'
-import { copyNames } from '../core/config/daemon-keys.ts'
+import { copyNames, copyProblems } from '../core/config/daemon-keys.ts'
 import { type Fingerprints, inputsOf } from '../core/config/input-files.ts'
 import { type ConfigDialect, type Loaded, type LoadOptions, loadConfig } from '../core/config/load.ts'
 import { phrase } from '../core/config/phrases.ts'
 import { optionsOf } from '../core/config/plugin-options.ts'
 import { formatPath } from '../core/config/problems.ts'
+import { withYaml11Flags } from '../core/config/yaml-flags.ts'
 import type { Registry } from '../core/registry.ts'
 import type { Json } from '../core/service-instance.ts'
 import { availabilityOf, idleKeys } from './availability-keys.ts'
@@ -38,24 +39,30 @@ function dialectWith(checkTypes: Registry<CheckType>): ConfigDialect<ParsedConfi
     schema: nerveSchemaWith(checkTypes),
     // Airbnb's nerve reads the JSON files last, so they win (reference airbnb.md 2.2).
     extensions: ['.yaml', '.yml', '.json'],
-    check: ({ services }, sources) =>
-      Object.entries(services).flatMap(([name, service]) => [
+    check: ({ services }, sources) => [
+      ...copyProblems(services as Readonly<Record<string, ParsedService>>, sources),
+      ...Object.entries(services).flatMap(([name, service]) => [
         ...idleKeys(name, service as ParsedService, sources),
         ...labelWarnings(name, (service as ParsedService).labels, sources),
       ]),
+    ],
     build: (parsed, serviceNames, fingerprints) => buildConfig(parsed, serviceNames, { checkTypes, fingerprints }),
   }
 }
 
 /** Made for each reading: as long as nothing is read, nothing of it takes memory, which would be more than nerve's own. */
-const ownDialect = (): ConfigDialect<ParsedConfig, NerveConfig> => ({
-  ...dialectWith(checkRegistry),
-  async extend(sources) {
-    const modules = await loadCheckModules(sources, checkRegistry)
-    if (modules === undefined) return undefined
-    return { dialect: dialectWith(modules.checkTypes), sources: modules.sources }
-  },
-})
+const ownDialect = (): ConfigDialect<ParsedConfig, NerveConfig> => {
+  const plain = dialectWith(checkRegistry)
+  return {
+    ...plain,
+    async extend(found) {
+      const sources = withYaml11Flags(found, [['services', '*', 'labels']])
+      const modules = await loadCheckModules(sources, checkRegistry)
+      if (modules === undefined) return { dialect: plain, sources }
+      return { dialect: dialectWith(modules.checkTypes), sources: modules.sources }
+    },
+  }
+}
 
 export interface NerveLoadOptions extends Omit<LoadOptions, 'overrides'> {
   /** From the command line or NERVE_INSTANCE_ID. */

@@ -1,21 +1,32 @@
-import type { Problem } from '../core/config/problems.ts'
+import type { ConfigPath, Problem } from '../core/config/problems.ts'
 import { isMap, problemAt, type Sources } from '../core/config/sources.ts'
 
 /**
- * Labels that look like numbers: `version: 1.10` is the number 1.1 for YAML. Airbnb's nerve publishes numbers as such, and
- * so do our own files, with a warning; BlaBlaCar's labels are strings, so what is written counts there.
+ * Labels that look like numbers or flags: `version: 1.10` is the number 1.1 for YAML, and `canary: yes` the flag true for
+ * Airbnb's nerve, which publishes them as such. So do our own files, with a warning; BlaBlaCar's labels are strings, so what
+ * is written counts there.
  */
 
-/** Warns of the labels of a service whose number is published otherwise than it is written. */
+/** Warns of the labels of a service whose number or flag is published otherwise than it is written. */
 export function labelWarnings(name: string, labels: unknown, sources: Sources): readonly Problem[] {
   if (!isMap(labels)) return []
   return Object.entries(labels).flatMap(([label, value]) => {
     const path = ['services', name, 'labels', label]
-    const written = typeof value === 'number' ? sources.locate(path).written : undefined
-    if (written === undefined || written === String(value)) return []
-    const message = `the number ${written} is published as ${value}; to publish it as it is written, put it in quotes: "${written}"`
-    return [problemAt(sources, path, message, { severity: 'warning' })]
+    const message = explainLabel(value, path, sources)
+    return message === undefined ? [] : [problemAt(sources, path, message, { severity: 'warning' })]
   })
+}
+
+function explainLabel(value: unknown, path: ConfigPath, sources: Sources): string | undefined {
+  if (typeof value !== 'number' && !(typeof value === 'boolean' && sources.isPlain(path))) return undefined
+  const { written = String(value) } = sources.locate(path)
+  if (typeof value === 'number')
+    return written === String(value)
+      ? undefined
+      : `the number ${written} is published as ${value}; to publish it as it is written, put it in quotes: "${written}"`
+  return written.toLowerCase() === String(value)
+    ? undefined
+    : `the word ${written} is published as ${value}, as by Airbnb's nerve; write ${value}, or put it in quotes: "${written}"`
 }
 
 /** The configuration with the labels of its list of services as they are written. Keys count in any case. */

@@ -41,6 +41,10 @@ const publishedName = z.string().regex(SERVER_NAME, SERVER_NAME_EXPECTED)
 const quoted = <Schema extends z.ZodType>(schema: Schema) =>
   z.preprocess((value) => (typeof value === 'string' && /^\d+(?:\.\d+)?$/.test(value) ? Number(value) : value), schema)
 
+/** `.inf` is how YAML writes no limit. */
+const limit = (schema: z.ZodNumber) =>
+  z.preprocess((value) => (value === Number.POSITIVE_INFINITY ? null : value), schema.nullable()).optional()
+
 const checkKeys = {
   name: text.optional().describe('Name in logs and metrics. Default: made of service, type, host and port.'),
   host: host.optional().describe('Where to check. Default: the host of the service.'),
@@ -64,12 +68,10 @@ const checkKeys = {
 
 const rateLimiting = z
   .strictObject({
-    average_rate: z
-      .number()
-      .nonnegative()
-      .nullish()
-      .describe('Changes per second in the long run; 0 lets none through. Default: no limit.'),
-    max_burst: z.number().min(1).nullish().describe('Changes that a quiet time saves up for. Default: no limit.'),
+    average_rate: limit(z.number().nonnegative()).describe(
+      'Changes per second in the long run; 0 lets none through. Default: no limit.',
+    ),
+    max_burst: limit(z.number().min(1)).describe('Changes that a quiet time saves up for. Default: no limit.'),
     shadow_mode: z
       .boolean()
       .default(true)

@@ -3,6 +3,7 @@ import {
   type AdminConfig,
   admin,
   copyNames,
+  copyProblems,
   loadTestConcurrency,
   logLevel,
   type StatsdConfig,
@@ -16,6 +17,7 @@ import { optionsOf, pluginSchema } from '../core/config/plugin-options.ts'
 import type { Problem } from '../core/config/problems.ts'
 import { durationMs, port, positiveDurationMs, text, wholeNumber } from '../core/config/schema.ts'
 import { problemAt, type Sources } from '../core/config/sources.ts'
+import { withYaml11Flags } from '../core/config/yaml-flags.ts'
 import { Registry } from '../core/registry.ts'
 import type { Json, ServiceInstance } from '../core/service-instance.ts'
 import type { BackendsPolicy, LabelFilter } from './backends.ts'
@@ -188,12 +190,20 @@ const dialect: ConfigDialect<Parsed, SynapseConfig> = {
   build: buildConfig,
 }
 
+/** Where labels are, and what they are compared with: what a file says must be what nerve publishes of the same words. */
+const LABELS = [
+  ['services', '*', 'discovery', 'label_filters', '*', 'value'],
+  ['services', '*', 'discovery', 'label_filter', 'value'],
+  ['services', '*', 'default_servers', '*', 'labels'],
+]
+
 /**
  * Reads and checks synapse's configuration.
  * @throws ConfigError with all problems of all files.
  */
 export function loadSynapseConfig(options: Omit<LoadOptions, 'overrides'>): Promise<Loaded<SynapseConfig>> {
-  return loadConfig(dialect, options)
+  const extend = async (sources: Sources) => ({ dialect, sources: withYaml11Flags(sources, LABELS) })
+  return loadConfig({ ...dialect, extend }, options)
 }
 
 const configured = (parsed: Parsed): readonly GeneratorType[] =>
@@ -208,6 +218,7 @@ function checkConfig(parsed: Parsed, sources: Sources): readonly Problem[] {
   const generators = configured(parsed)
   return [
     ...(generators.length === 0 ? [noGenerator(sources)] : []),
+    ...copyProblems(parsed.services, sources),
     ...names.flatMap((name) => deprecations(name, parsed.services[name], sources)),
     ...generators.flatMap((generator) => checkGenerator(generator, parsed, names, sources)),
   ]

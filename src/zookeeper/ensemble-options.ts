@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { durationMs, text } from '../core/config/schema.ts'
+import { positiveDurationMs, text } from '../core/config/schema.ts'
 import { messageOf } from '../core/errors.ts'
 import { parseEnsemble } from './connection-string.ts'
 import { pathProblem } from './znode-path.ts'
@@ -37,7 +37,7 @@ export const znodePath = z
   })
   .superRefine(refineZnodePath)
 
-export const sessionTimeoutMs = durationMs
+export const sessionTimeoutMs = positiveDurationMs
   .default(10_000)
   .describe(
     'How long the session outlives a silent process; a crashed host is gone after this time. The ensemble may bound it. Default 10 s.',
@@ -56,6 +56,11 @@ export const tls = z
     cert_file: text.optional().describe('PEM file of our certificate, for mutual TLS.'),
     key_file: text.optional().describe('PEM file of our key, for mutual TLS.'),
     verify: z.boolean().default(true).describe('Check the certificate of the server. Default true.'),
+  })
+  .superRefine(({ cert_file, key_file }, context) => {
+    if ((cert_file === undefined) === (key_file === undefined)) return
+    const [given, lacking] = cert_file === undefined ? ['key_file', 'cert_file'] : ['cert_file', 'key_file']
+    context.addIssue({ code: 'custom', path: [given], message: `needs ${lacking}` })
   })
   .describe('Speak TLS with the ensemble.')
 

@@ -1,5 +1,7 @@
 import * as z from 'zod'
+import type { Problem } from './problems.ts'
 import { port, text } from './schema.ts'
+import { problemAt, type Sources } from './sources.ts'
 
 /** Keys that both daemons take at the top level. */
 
@@ -103,4 +105,20 @@ export const loadTestConcurrency = z
 /** The names that a service runs under. */
 export function copyNames(name: string, copies: number | undefined): readonly string[] {
   return copies === undefined ? [name] : Array.from({ length: copies }, (_, index) => `${name}_${index}`)
+}
+
+/** Finds the copies that would take the place of another service. */
+export function copyProblems(
+  services: Readonly<Record<string, { readonly load_test_concurrency?: number | undefined }>>,
+  sources: Sources,
+): readonly Problem[] {
+  const runs = new Set(
+    Object.entries(services).flatMap(([name, { load_test_concurrency: copies }]) => (copies === undefined ? name : [])),
+  )
+  return Object.entries(services).flatMap(([name, { load_test_concurrency: copies }]) => {
+    const taken = copies === undefined ? undefined : copyNames(name, copies).find((copy) => runs.has(copy))
+    if (taken === undefined) return []
+    const message = `makes a copy named ${taken}, and there is a service of that name; rename one of them`
+    return [problemAt(sources, ['services', name, 'load_test_concurrency'], message)]
+  })
 }

@@ -3,7 +3,6 @@ import {
   type Document,
   isAlias,
   isMap,
-  isNode,
   isScalar,
   isSeq,
   LineCounter,
@@ -27,6 +26,7 @@ import {
   unmask,
 } from './environment.ts'
 import type { ConfigPath, Position, Problem } from './problems.ts'
+import { isMergeKey, keyText, pathOf, positionIn, start } from './yaml-nodes.ts'
 import { explainSyntax } from './yaml-syntax.ts'
 
 /** Where a path is in a file, and what stands there. */
@@ -56,6 +56,8 @@ export interface SourceFile {
   locate(path: ConfigPath): Location
   /** The keys of the map at `path` in the order of the file, which plain data does not keep for keys like `8080`. */
   keys(path: ConfigPath): readonly string[]
+  /** Whether text without quotes stands there, which each version of YAML understands in its own way. JSON has none. */
+  isPlain(path: ConfigPath): boolean
 }
 
 const OPTIONS = { version: '1.2', merge: true, prettyErrors: false, uniqueKeys: true, logLevel: 'error' } as const
@@ -94,17 +96,17 @@ export function parseSourceFile(
 
 /** A file without a value: it could not be read, or not be understood. */
 export function unreadable(file: string, problems: readonly Problem[]): SourceFile {
-  return { file, value: undefined, problems, locate: () => ({ key: START, value: START }), keys: () => [] }
+  return {
+    file,
+    value: undefined,
+    problems,
+    locate: () => ({ key: START, value: START }),
+    keys: () => [],
+    isPlain: () => false,
+  }
 }
 
 type ReadDocument = Document.Parsed<ParsedNode, true> | Document<Node, true>
-
-function positionIn(lines: LineCounter): (offset: number) => Position {
-  return (offset) => {
-    const { line, col } = lines.linePos(offset)
-    return { line: Math.max(1, line), column: Math.max(1, col) }
-  }
-}
 
 class SourceReader {
   readonly #file: string
@@ -142,6 +144,7 @@ class SourceReader {
       problems: this.#problems,
       locate: (path) => this.#locate(path),
       keys: (path) => this.#keys(path),
+      isPlain: (path) => this.#isPlainAt(path),
     }
   }
 
@@ -259,9 +262,19 @@ class SourceReader {
   }
 
   #keys(path: ConfigPath): readonly string[] {
+    const node = this.#nodeAt(path)
+    return isMap(node) ? [...new Set(this.#pairs(node).map(({ key }) => keyText(key)))] : []
+  }
+
+  #isPlainAt(path: ConfigPath): boolean {
+    const node = this.#nodeAt(path)
+    return isScalar(node) && node.type === 'PLAIN' && node.tag === undefined
+  }
+
+  #nodeAt(path: ConfigPath): unknown {
     let node: unknown = this.#document.contents
     for (const step of path) node = this.#resolve(this.#child(node, step)?.value)
-    return isMap(node) ? [...new Set(this.#pairs(node).map(({ key }) => keyText(key)))] : []
+    return node
   }
 
   /** A map's own entries, then those it merges in: the first of a name counts. */
@@ -299,22 +312,4 @@ function reread(text: string): unknown {
   if (isScalar(contents)) return typeof contents.value === 'string' ? text : contents.value
   // A list or map in brackets is meant; anything else only happens to look like one, e.g. "a: b".
   return /^[[{]/.test(text) ? document.toJS() : text
-}
-
-const start = (node: unknown): number | undefined => (isNode(node) ? (node.range?.[0] ?? undefined) : undefined)
-
-const keyText = (key: unknown): string => (isScalar(key) ? String(key.value ?? '') : '')
-
-const isMergeKey = (key: unknown): boolean =>
-  isScalar(key) && (key.value === '<<' || (typeof key.value === 'symbol' && key.value.description === '<<'))
-
-/** The path of a node that `visit` is at, from its ancestors. */
-function pathOf(ancestors: readonly unknown[], place: number | 'key' | 'value' | null): ConfigPath {
-  const path: (string | number)[] = []
-  for (const [index, ancestor] of ancestors.entries()) {
-    const next = ancestors[index + 1]
-    if (isSeq(ancestor)) path.push(next === undefined ? Number(place) : ancestor.items.indexOf(next))
-    else if (typeof ancestor === 'object' && ancestor !== null && 'key' in ancestor) path.push(keyText(ancestor.key))
-  }
-  return path
 }

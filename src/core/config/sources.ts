@@ -18,6 +18,8 @@ export interface Sources {
   readonly inputs: readonly string[]
   /** In which file a path is, and where. */
   locate(path: ConfigPath): Place
+  /** Whether text without quotes stands there, which each version of YAML understands in its own way. */
+  isPlain(path: ConfigPath): boolean
 }
 
 export interface Place extends Location {
@@ -34,16 +36,23 @@ export function combineSources(
   inputs: readonly string[],
 ): Sources {
   const files = new Map(services.map(({ name, source }) => [name, source]))
+  const find = (path: ConfigPath): { readonly source: SourceFile; readonly inside: ConfigPath } => {
+    const [top, name, ...rest] = path
+    const source = top === 'services' && typeof name === 'string' ? files.get(name) : undefined
+    return source === undefined ? { source: main, inside: path } : { source, inside: rest }
+  }
   return {
     value: withServices(main.value, files),
     problems: [...problems, ...main.problems, ...services.flatMap(({ source }) => source.problems)],
     serviceNames: [...new Set([...main.keys(['services']), ...files.keys()])],
     inputs,
     locate(path) {
-      const [top, name, ...rest] = path
-      const source = top === 'services' && typeof name === 'string' ? files.get(name) : undefined
-      const inside = source === undefined ? path : rest
-      return { file: (source ?? main).file, path: inside, ...(source ?? main).locate(inside) }
+      const { source, inside } = find(path)
+      return { file: source.file, path: inside, ...source.locate(inside) }
+    },
+    isPlain(path) {
+      const { source, inside } = find(path)
+      return source.isPlain(inside)
     },
   }
 }

@@ -3,6 +3,7 @@ import { type Finding, findMistakes } from './findings.ts'
 import { nearestKey } from './nearest-key.ts'
 import { type ConfigPath, describeValue, isSecret, type Problem, sortProblems } from './problems.ts'
 import { isMap, problemAt, type Sources } from './sources.ts'
+import { flagOf } from './yaml-flags.ts'
 
 export type Validation<T> =
   | { readonly ok: true; readonly value: T; readonly warnings: readonly Problem[] }
@@ -84,18 +85,9 @@ const inAnyCase = (key: string | number, known: readonly string[]) =>
  * text is wanted, the text counts. And `yes`, `no`, `on`, `off` are flags in Airbnb's files, which are YAML 1.1.
  */
 function meantInstead({ wants, path }: Finding, value: unknown, sources: Sources): string | boolean | undefined {
-  if (wants.includes('boolean') && typeof value === 'string') return FLAGS[value.toLowerCase()]
+  if (wants.includes('boolean') && typeof value === 'string') return flagOf(value)
   if (!wants.includes('string') || typeof value === 'string') return undefined
   return sources.locate(path).environment?.text || undefined
-}
-
-const FLAGS: Readonly<Record<string, boolean>> = {
-  true: true,
-  yes: true,
-  on: true,
-  false: false,
-  no: false,
-  off: false,
 }
 
 function leaveOut(finding: Finding, value: unknown, sources: Sources, lenient: boolean): Mended | undefined {

@@ -1,7 +1,7 @@
 import type { Dispatcher } from 'undici'
 import * as z from 'zod'
 import { systemClock } from '../../core/clock.ts'
-import { durationMs, text } from '../../core/config/schema.ts'
+import { positiveDurationMs, text } from '../../core/config/schema.ts'
 import { messageOf } from '../../core/errors.ts'
 import { type CheckContext, defineCheck, type Progress } from './check.ts'
 import { createLimit, within } from './deadline.ts'
@@ -69,11 +69,11 @@ const options = z
       .optional()
       .describe('Text that the body must contain, or /pattern/flags that it must match'),
     expect_status: statuses.describe('A status, a range like "200-299", or a list of them. Default: 200-399'),
-    read_timeout: durationMs
+    read_timeout: positiveDurationMs
       .optional()
       .describe("Longest time from the request to the end of the answer. Default: the check's timeout"),
-    open_timeout: durationMs.prefault(0.2).describe('Longest time until the connection is there'),
-    ssl_timeout: durationMs.prefault(0.2).describe('Longest time of the TLS handshake'),
+    open_timeout: positiveDurationMs.prefault(0.2).describe('Longest time until the connection is there'),
+    ssl_timeout: positiveDurationMs.prefault(0.2).describe('Longest time of the TLS handshake'),
     ...tlsOptions,
     unix_socket: text.optional().describe('Path of a unix socket to connect to instead of host and port'),
     keep_alive: z.boolean().default(false).describe('Keep one connection for all runs instead of a fresh one for each'),

@@ -9,7 +9,7 @@ import { defineReporter, type Registration, type Reporter, type ReporterContext 
 const KEEP_ALIVES_PER_TTL = 3
 const MAX_REQUEST_MS = 2_000
 
-const options = z.object({
+const keys = z.object({
   etcd_host: z
     .union([text.transform((host) => [host]), z.array(text).min(1, 'needs at least one host')], {
       error: 'expected a host, or a list of hosts',
@@ -28,6 +28,11 @@ const options = z.object({
   etcd_username: text.optional().describe('User of etcd. Default: none.'),
   etcd_password: text.optional().describe('The password of the user.'),
   etcd_tls: tls.describe('Speak TLS with etcd. Default: no TLS.').optional(),
+})
+
+const options = keys.superRefine(({ etcd_username, etcd_password }, context) => {
+  if (etcd_password === undefined || etcd_username !== undefined) return
+  context.addIssue({ code: 'custom', path: ['etcd_password'], message: 'needs etcd_username' })
 })
 
 type Options = z.output<typeof options>

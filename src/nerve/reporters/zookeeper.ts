@@ -11,7 +11,7 @@ import { encodeChildName } from '../../zookeeper/names.ts'
 import { type OwnNode, type OwnNodeSpec, type Session, ZooKeeperError } from '../../zookeeper/zookeeper.ts'
 import { defineReporter, type Registration, type Reporter, type ReporterContext } from './reporter.ts'
 
-const options = z.object({
+const keys = z.object({
   zk_hosts: hosts,
   zk_path: znodePath.describe('Parent of the registrations of this service; created when missing.'),
   node_type: z
@@ -47,6 +47,11 @@ const options = z.object({
       'Let only the digest identity change the znode; everybody may read. Default false: open to all, as Airbnb.',
     ),
   zk_tls: tls.optional(),
+})
+
+const options = keys.superRefine(({ zk_restrict, zk_digest }, context) => {
+  if (!zk_restrict || zk_digest !== undefined) return
+  context.addIssue({ code: 'custom', path: ['zk_restrict'], message: 'needs zk_digest, the identity that may change the znode' })
 })
 
 type Options = z.output<typeof options>

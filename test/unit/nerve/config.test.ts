@@ -145,6 +145,38 @@ describe('loadNerveConfig() gives one clear error with its place', () => {
       text: good.replace('timeout: 0.2', 'fall: 0'),
       expected: 'nerve.yaml:11:15 services.web.checks[0].fall: found 0, expected at least 1',
     },
+    ...['open_timeout', 'read_timeout', 'ssl_timeout'].map((key) => ({
+      name: `an ${key} of nothing`,
+      text: good.replace('timeout: 0.2', `${key}: 0`),
+      expected: `nerve.yaml:11:${11 + key.length} services.web.checks[0].${key}: found 0, expected a duration longer than 0`,
+    })),
+    {
+      name: 'a session that ends before it begins',
+      text: good.replace('    checks', '    zk_session_timeout: 0\n    checks'),
+      expected: 'nerve.yaml:8:25 services.web.zk_session_timeout: found 0, expected a duration longer than 0',
+    },
+    {
+      name: 'a znode that only an identity may change, which is not given',
+      text: good.replace('    checks', '    zk_restrict: true\n    checks'),
+      expected:
+        'nerve.yaml:8:18 services.web.zk_restrict: found true, needs zk_digest, the identity that may change the znode',
+    },
+    {
+      name: 'a certificate for ZooKeeper without its key',
+      text: good.replace('    checks', '    zk_tls: {cert_file: /c.pem}\n    checks'),
+      expected: 'nerve.yaml:8:25 services.web.zk_tls.cert_file: found "/c.pem", needs key_file',
+    },
+    {
+      name: 'a password of etcd without its user',
+      text: `${good.slice(0, good.indexOf('    zk_hosts'))}    reporter_type: etcd\n    etcd_host: h\n    etcd_password: x\n`,
+      expected: 'nerve.yaml:8:20 services.web.etcd_password: found a value that is not shown, needs etcd_username',
+    },
+    {
+      name: 'a copy of load_test_concurrency that has the name of another service',
+      text: `${good.replace('    port', '    load_test_concurrency: 2\n    port')}  web_1: {host: a, port: 1, reporter_type: noop}\n`,
+      expected:
+        'nerve.yaml:5:28 services.web.load_test_concurrency: makes a copy named web_1, and there is a service of that name; rename one of them',
+    },
     {
       name: 'services as a list',
       text: 'instance_id: a\nservices: [web]',
@@ -340,6 +372,25 @@ describe('loadNerveConfig() accepts', () => {
       },
     ))
 
+  it('loadNerveConfig() takes .inf and null for no limit of rate_limiting, as by default', async () => {
+    const limits = async (keys: string) =>
+      (await onlyService(good.replace('    checks', `    rate_limiting: ${keys}\n    checks`))).rateLimiting
+    const none = { averageRate: Number.POSITIVE_INFINITY, maxBurst: Number.POSITIVE_INFINITY, shadowMode: true }
+    for (const keys of ['{}', '{average_rate: .inf, max_burst: .inf}', '{average_rate: null, max_burst:}'])
+      assert.deepEqual(await limits(keys), none, keys)
+  })
+
+  it('loadNerveConfig() takes copies of names that a service had that is itself copied', async () => {
+    const copied = good.replace('    port', '    load_test_concurrency: 1\n    port')
+    const { config } = await load(
+      `${copied}  web_0: {host: a, port: 1, reporter_type: noop, load_test_concurrency: 1}\n`,
+    )
+    assert.deepEqual(
+      config.services.map(({ name }) => name),
+      ['web_0', 'web_0_0'],
+    )
+  })
+
   it('loadNerveConfig() makes the copies that load_test_concurrency asks for', async () => {
     const { config } = await load(good.replace('    port', '    load_test_concurrency: 3\n    port'))
     assert.deepEqual(
@@ -466,7 +517,7 @@ describe('config/nerve.yaml', () => {
     })
   })
 
-  describe('labels that are numbers', () => {
+  describe('labels that are numbers or flags', () => {
     const files = (main: string, own: string) => ({ 'nerve.yaml': main, 'conf.d/own.yaml': own })
     const keys = 'host: a\n    port: 1\n    zk_hosts: [zk1]\n    zk_path: /a\n'
     const main = (labels: string) =>
@@ -492,6 +543,41 @@ describe('config/nerve.yaml', () => {
         say('nerve.yaml:9:23 services.web.', 'version', '1.10', '1.1'),
         say('nerve.yaml:9:36 services.web.', 'build', '0x1f', '31'),
       ])
+    })
+
+    it('are flags where YAML 1.1 has flags, as by Airbnb, with a warning where that is not what is written', async () => {
+      const words =
+        '{a: yes, b: No, c: ON, d: off, e: True, f: tRUE, g: "yes", h: !!str no, i: y, j: [on, "on"], k: ${K}}'
+      const { labels, lines } = await warningsOf(words, { K: 'no' })
+      const flags = { a: true, b: false, c: true, d: false, e: true, f: true, k: false }
+      const published = { ...flags, g: 'yes', h: 'no', i: 'y', j: [true, 'on'] }
+      assert.deepEqual(labels, [published, published])
+      const told = lines.filter((line) => line.startsWith('conf.d/own.yaml'))
+      assert.deepEqual(
+        told.map((line) => line.slice(line.indexOf('labels.'), line.indexOf(' is published'))),
+        ['a: the word yes', 'b: the word No', 'c: the word ON', 'd: the word off', 'k: the word no'].map(
+          (each) => `labels.${each}`,
+        ),
+      )
+      assert.equal(
+        told[0],
+        'conf.d/own.yaml:5:13 labels.a: the word yes is published as true, as by Airbnb\'s nerve; write true, or put it in quotes: "yes"',
+      )
+    })
+
+    it('are flags too where they come by an alias or a merge key', async () => {
+      const text = `x-all: &all {canary: yes}\n${main('*all').replace('service_conf_dir: DIRECTORY/conf.d\n', '')}`
+      const merged = text.replace('labels: *all', 'labels: {<<: *all, az: on}')
+      assert.deepEqual((await load(text)).config.services[0]?.labels, { canary: true })
+      assert.deepEqual((await load(merged)).config.services[0]?.labels, { az: true, canary: true })
+    })
+
+    it('are text in JSON, which has no such words', async () => {
+      const service =
+        '{"host": "a", "port": 1, "zk_hosts": ["zk1"], "zk_path": "/a", "labels": {"canary": "yes", "b": true}}'
+      const { config, warnings } = await load(`{"instance_id": "i-1", "services": {"web": ${service}}}`)
+      assert.deepEqual(config.services[0]?.labels, { canary: 'yes', b: true })
+      assert.deepEqual(warnings, [])
     })
 
     it('are seen in what comes from the environment, too', async () => {

@@ -143,6 +143,13 @@ describe('loadSynapseConfig() gives one clear error with its place', () => {
     assert.match(problems[0] ?? '', /^conf\.d\/other\.yaml:3:9 haproxy\.port: .*3301.* search\b/)
   })
 
+  it('loadSynapseConfig() tells a copy of load_test_concurrency that has the name of another service', async () => {
+    const text = good.replace('  search:', '  web_1:').replace('  web:\n', '  web:\n    load_test_concurrency: 2\n')
+    assert.deepEqual(await problemsOf(text), [
+      'synapse.yaml:6:28 services.web.load_test_concurrency: makes a copy named web_1, and there is a service of that name; rename one of them',
+    ])
+  })
+
   it('loadSynapseConfig() tells a missing file', async () => {
     await assert.rejects(loadSynapseConfig({ file: '/nowhere/synapse.yaml', environment: {} }), {
       name: 'ConfigError',
@@ -314,6 +321,20 @@ describe('loadSynapseConfig() accepts', () => {
     }
     const { config } = await load(`${good}service_conf_dir: ~/conf.d\n`, {}, files)
     assert.equal(config.services[2]?.generators['haproxy']?.['port'], 1)
+  })
+
+  it('loadSynapseConfig() compares labels with what nerve publishes of yes, no, on and off, as Airbnb', async () => {
+    const filters = `label_filters: [{label: a, value: yes}, {label: b, value: "no"}]\n      label_filter: {label: c, value: off}`
+    const text = good
+      .replace('method: base', `method: base\n      ${filters}`)
+      .replace('port: 8423}', 'port: 8423, labels: {a: yes, b: "no", c: Off}}')
+    const { config } = await load(text)
+    const search = config.services.find(({ name }) => name === 'search')
+    assert.deepEqual(
+      search?.labelFilters.map(({ value }) => value),
+      [true, 'no', false],
+    )
+    assert.deepEqual(search?.defaultServers[0]?.labels, { a: true, b: 'no', c: false })
   })
 
   it('loadSynapseConfig() makes the copies that load_test_concurrency asks for', async () => {
