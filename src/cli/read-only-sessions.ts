@@ -64,6 +64,10 @@ class ReadOnlySession implements Session {
     return refuse(path)
   }
 
+  catchUp(path: string): Promise<never> {
+    return refuse(path)
+  }
+
   release(...args: Parameters<Session['release']>): Promise<void> {
     return this.#session.release(...args)
   }

@@ -58,7 +58,8 @@ function zookeeperMetrics(event: ZooKeeperEvent): readonly StatsdMetric[] {
     return [counted(`nerve.reporter.zk.client.${event.reused ? 'reused' : 'created'}`, cluster)]
   switch (event.operation) {
     case 'create':
-      return createMetrics(event.path, event.ms, cluster)
+      // Refused for want of the parent: the create that follows makes both, and counts for both.
+      return event.error === 'NO_NODE' ? [] : createMetrics(event.path, event.ms, cluster)
     case 'setData':
       return [timed('nerve.reporter.zk.save.elapsed_time', event.ms, cluster)]
     case 'delete':

@@ -1,5 +1,11 @@
 import type { Clock } from '../core/clock.ts'
-import type { EnsembleOptions, Session, SessionPool } from './zookeeper.ts'
+import {
+  type EnsembleOptions,
+  type Session,
+  type SessionPool,
+  ZooKeeperError,
+  type ZooKeeperErrorCode,
+} from './zookeeper.ts'
 
 export type ObservedOperation =
   | 'connected'
@@ -24,6 +30,8 @@ export type ZooKeeperEvent =
       readonly path: string
       readonly ms: number
       readonly ok: boolean
+      /** Why it failed, as far as ZooKeeper said. */
+      readonly error?: ZooKeeperErrorCode
     }
 
 /** The same pool, telling what its users do with it. */
@@ -110,19 +118,28 @@ class ObservedSession implements Session {
     return this.#timed('ensurePath', args[0], this.#session.ensurePath(...args))
   }
 
+  /** Not told: it does nothing for anybody. */
+  catchUp(path: string, signal: AbortSignal) {
+    return this.#session.catchUp(path, signal)
+  }
+
   release(options?: { readonly keep?: boolean }): Promise<void> {
     return this.#session.release(options)
   }
 
   async #timed<T>(operation: ObservedOperation, path: string, result: Promise<T>): Promise<T> {
     const started = this.#clock.now()
-    let ok = false
+    const tell = (outcome: { readonly ok: boolean; readonly error?: ZooKeeperErrorCode }) => {
+      const ms = this.#clock.now() - started
+      this.#onEvent({ kind: 'operation', hosts: this.#hosts, operation, path, ms, ...outcome })
+    }
     try {
       const value = await result
-      ok = true
+      tell({ ok: true })
       return value
-    } finally {
-      this.#onEvent({ kind: 'operation', hosts: this.#hosts, operation, path, ms: this.#clock.now() - started, ok })
+    } catch (error) {
+      tell(error instanceof ZooKeeperError ? { ok: false, error: error.code } : { ok: false })
+      throw error
     }
   }
 }

@@ -71,6 +71,10 @@ export class SessionHandle implements Session {
     return this.#shared.ensurePath(path, signal)
   }
 
+  catchUp(path: string, signal: AbortSignal) {
+    return this.#shared.catchUp(path, signal)
+  }
+
   release({ keep = false }: { readonly keep?: boolean } = {}): Promise<void> {
     if (this.#released === undefined) {
       for (const unsubscribe of this.#unsubscribe) unsubscribe()

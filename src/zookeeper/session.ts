@@ -2,6 +2,7 @@ import { createBackoff } from '../core/backoff.ts'
 import type { Clock } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/log.ts'
+import { catchUp } from './catch-up.ts'
 import type { Client, NodeChildren, NodeData } from './client.ts'
 import type { ClientListener } from './client-listener.ts'
 import type { AttemptFailure } from './connect-schedule.ts'
@@ -140,6 +141,10 @@ export class SharedSession implements Omit<Session, 'release'> {
 
   async ensurePath(path: string, signal: AbortSignal): Promise<void> {
     await ensurePath(this.#client('ensurePath', path), this.#full(path), signal)
+  }
+
+  async catchUp(path: string, signal: AbortSignal): Promise<void> {
+    await catchUp(this.#client('catchUp', path), this.#full(path), signal)
   }
 
   /**

@@ -11,7 +11,7 @@ export async function findTwins(
   owner: string | undefined,
   signal: AbortSignal,
 ): Promise<string[]> {
-  await catchUp(session, spec, signal)
+  await session.catchUp(spec.parent, signal)
   const twins: string[] = []
   for (const path of await candidates(session, spec, signal)) {
     const node = await absentAsUndefined(session.getData(path, signal))
@@ -32,18 +32,6 @@ export async function absentAsUndefined<T>(read: Promise<T>): Promise<T | undefi
 
 export function isCode(error: unknown, code: ZooKeeperErrorCode): boolean {
   return error instanceof ZooKeeperError && error.code === code
-}
-
-/**
- * After a reconnect the new member may lag behind what the old one has done for us. A write is answered only once the
- * member has caught up, even a refused one, as this create of a parent that exists.
- */
-async function catchUp(session: Session, { parent }: OwnNodeSpec, signal: AbortSignal): Promise<void> {
-  try {
-    await session.create(parent, Buffer.alloc(0), { mode: 'persistent' }, signal)
-  } catch (error) {
-    if (!(error instanceof ZooKeeperError) || error.retryable) throw error
-  }
 }
 
 async function candidates(session: Session, spec: OwnNodeSpec, signal: AbortSignal): Promise<string[]> {

@@ -104,6 +104,8 @@ export interface Session {
   delete(path: string, signal: AbortSignal): Promise<boolean>
   /** Creates the missing persistent parents of a path and the path itself; never touches what exists. */
   ensurePath(path: string, signal: AbortSignal): Promise<void>
+  /** Resolves when reads see all that was done before, over whichever member of the ensemble. Makes `path` if it is missing. */
+  catchUp(path: string, signal: AbortSignal): Promise<void>
   /**
    * Gives the session back to the pool; the last user's release closes it on the server, so its ephemerals go at once.
    * If one of its users asked to `keep`, the server is not told: what is left stays until the session times out.

@@ -191,7 +191,7 @@ describe("Airbnb's nerve: StatsD datagrams", function () {
     const { old, ...kept } = {
       web,
       named: calm('named', { ...target, checks: [{ type: 'tcp', timeout: 5, name: 'my |check' }] }),
-      old: calm('old'),
+      old: calm('old', { node_type: 'persistent_sequential' }),
       encoded: calm('encoded', { use_path_encoding: true }),
       kept: calm('kept', { node_type: 'persistent', ttl_seconds: 1 }),
       limited: calm('limited', { rate_limiting: { average_rate: 0 } }),
@@ -199,6 +199,7 @@ describe("Airbnb's nerve: StatsD datagrams", function () {
       away: calm('away', { zk_hosts: ['127.0.0.1:1'] }),
       's|x,y': calm('sxy'),
     }
+    await registry.create('/services', '') // of the others the parents are missing
     nerve = await startNerve(config({ ...kept, old }), { awaitReady: false })
     await sees(transition('up', 'web'))
     const { version } = await nerve.state<{ version: string }>()
@@ -257,6 +258,20 @@ describe("Airbnb's nerve: StatsD datagrams", function () {
       [count('nerve.start'), count('nerve.stop'), count('nerve.config.update'), count('nerve.watcher.reap')],
       [1, 1, 2, 2],
     )
+  })
+
+  it('a registration is one create, also where its path has to be made (2.10)', () => {
+    const creates = (name: string) => {
+      const tags = created(told.zk, name).split('|ms')[1]
+      return statsd.datagrams.filter((one) => one.startsWith('nerve.reporter.zk.create.') && one.endsWith(`|ms${tags}`))
+        .length
+    }
+    const names = ['named', 'old', 'encoded', 'kept', 'limited', 'sxy', 'added']
+    assert.deepEqual(
+      names.map((name) => [name, creates(name)]),
+      names.map((name) => [name, 1]),
+    )
+    assert.equal(creates('web'), 2, 'it went down and came back')
   })
 })
 

@@ -1,3 +1,4 @@
+import { catchUp } from '../../src/zookeeper/catch-up.ts'
 import {
   type CreateOptions,
   type NodeRead,
@@ -289,6 +290,11 @@ export class FakeSession implements Session {
         if (!this.#zookeeper.nodes.has(prefix)) this.#zookeeper.put(prefix)
       }
     })
+  }
+
+  /** A fake member is never behind; it takes the write all the same. */
+  catchUp(path: string, signal: AbortSignal): Promise<void> {
+    return catchUp(this, path, signal)
   }
 
   async release(): Promise<void> {

@@ -9,6 +9,7 @@ import { digest, ensembleOptions, hosts, sessionTimeoutMs, tls, znodePath } from
 import { createOwnNode } from '../../zookeeper/ephemeral-node.ts'
 import { encodeChildName } from '../../zookeeper/names.ts'
 import { type OwnNode, type OwnNodeSpec, type Session, ZooKeeperError } from '../../zookeeper/zookeeper.ts'
+import { createRenewal, type Renewal } from './renewal.ts'
 import { defineReporter, type Registration, type Reporter, type ReporterContext } from './reporter.ts'
 
 const keys = z.object({
@@ -51,7 +52,11 @@ const keys = z.object({
 
 const options = keys.superRefine(({ zk_restrict, zk_digest }, context) => {
   if (!zk_restrict || zk_digest !== undefined) return
-  context.addIssue({ code: 'custom', path: ['zk_restrict'], message: 'needs zk_digest, the identity that may change the znode' })
+  context.addIssue({
+    code: 'custom',
+    path: ['zk_restrict'],
+    message: 'needs zk_digest, the identity that may change the znode',
+  })
 })
 
 type Options = z.output<typeof options>
@@ -66,8 +71,6 @@ const RESUME_SPREAD_MS = 5_000
  * 5 s (reference airbnb.md 2.8), but holds up all other services meanwhile.
  */
 const FIRST_CONNECTION_MS = 2_000
-/** A registration whose renewal is far away is looked at this often all the same. */
-const LOOK_MS = 60_000
 /** Readers of a registration that is withdrawn have so long to see that, before it is removed. */
 const WITHDRAWAL_MS = 500
 
@@ -85,7 +88,7 @@ class ZookeeperReporter implements Reporter {
   #config: Options
   readonly #session: Session
   readonly #node: OwnNode
-  readonly #renew: Renew
+  readonly #renewal: Renewal
   readonly #guid: string
   /** Until when the first connection is waited for. */
   readonly #connectingUntil: number
@@ -112,7 +115,7 @@ class ZookeeperReporter implements Reporter {
     this.#connectingUntil = clock.now() + FIRST_CONNECTION_MS
     const onResumed = () => this.#onResumed()
     this.#node = createOwnNode({ session: this.#session, random, log, onDisturbed, onResumed, id: service })
-    this.#renew = createRenewal(context, this.#session, () => this.#config)
+    this.#renewal = createRenewal(context, this.#session, () => renewalOf(this.#config))
     this.#guid = createGuid(random)
   }
 
@@ -123,10 +126,10 @@ class ZookeeperReporter implements Reporter {
     const spec = nodeSpec(desired, this.#config, this.#context.service, this.#guid)
     if (spec !== undefined) await this.#firstConnection(signal)
     else if (desired.kind === 'absent' && desired.byHand === true) await this.#withdraw(signal)
-    await this.#node.reconcile(spec, signal)
+    await this.#reconcileNode(spec, signal)
     this.#said = spec?.data
     const { path } = this.#node
-    const result = spec === undefined || path === undefined ? {} : await this.#renew(path, spec.data, signal)
+    const result = spec === undefined || path === undefined ? {} : await this.#renewal.renew(path, spec.data, signal)
     this.#settled = true
     this.#registered = spec !== undefined
     return { requeueAfterMs: this.#config.refresh_interval, ...result }
@@ -160,6 +163,15 @@ class ZookeeperReporter implements Reporter {
     this.#cancelLook()
     this.#node.close()
     await this.#session.release({ keep })
+  }
+
+  async #reconcileNode(spec: OwnNodeSpec | undefined, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#node.reconcile(spec, signal)
+    } catch (error) {
+      if (spec !== undefined && !signal.aborted) this.#renewal.missed(error)
+      throw error
+    }
   }
 
   #onResumed(): void {
@@ -205,39 +217,11 @@ class ZookeeperReporter implements Reporter {
   }
 }
 
-/** Writes what is registered at `path` again, when it is time. */
-type Renew = (path: string, data: Buffer, signal: AbortSignal) => Promise<ReconcileResult>
-
-/**
- * Writes a persistent registration again each time `ttl_seconds` have passed; an ephemeral one needs none. The first time
- * comes earlier by chance, so that services which start together are not renewed together (reference airbnb.md 2.8).
- */
-function createRenewal({ clock, random, onRenewed }: ReporterContext, session: Session, current: () => Options): Renew {
-  let written: { readonly path: string; readonly at: number } | undefined
-  return async (path, data, signal) => {
-    const config = current()
-    const { zk_hosts: hosts, refresh_interval: lookMs = LOOK_MS } = config
-    const ttlMs = ttlMsOf(config)
-    if (ttlMs === 0) return {}
-    if (written?.path !== path) written = { path, at: clock.now() - random() * ttlMs }
-    if (clock.now() - written.at >= ttlMs) {
-      try {
-        await session.setData(path, data, signal)
-      } catch (error) {
-        const isGone = error instanceof ZooKeeperError && error.code === 'NO_NODE'
-        onRenewed({ ok: false, hosts, reason: isGone ? 'no_node' : 'connection_error' })
-        throw error
-      }
-      written = { path, at: clock.now() }
-      onRenewed({ ok: true, hosts })
-    }
-    return { requeueAfterMs: Math.min(lookMs, written.at + ttlMs - clock.now()) }
-  }
-}
-
-function ttlMsOf({ node_type, ttl_seconds = 0 }: Options): number {
-  return node_type.startsWith('persistent') ? ttl_seconds * 1000 : 0
-}
+const renewalOf = ({ zk_hosts: hosts, node_type, ttl_seconds = 0, refresh_interval: lookMs }: Options) => ({
+  hosts,
+  ttlMs: node_type.startsWith('persistent') ? ttl_seconds * 1000 : 0,
+  lookMs,
+})
 
 /** Without the options that say how the znode is looked after, and not which one it is: an edit of those keeps it. */
 function withoutCare(config: Options): Partial<Options> {

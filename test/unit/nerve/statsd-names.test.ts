@@ -91,6 +91,20 @@ const cases: readonly { readonly event: NerveEvent; readonly expected: readonly 
     ],
   },
   {
+    event: {
+      kind: 'zookeeper',
+      operation: { ...operation, operation: 'create', path: '/missing/i-1_', ok: false, error: 'NO_NODE' },
+    },
+    expected: [],
+  },
+  {
+    event: {
+      kind: 'zookeeper',
+      operation: { ...operation, operation: 'create', path: '/cut/i-1_', ok: false, error: 'CONNECTION_LOSS' },
+    },
+    expected: ['nerve.reporter.zk.create.elapsed_time:3|ms|#zk_cluster:zk-main,zk_path:/cut'],
+  },
+  {
     event: { kind: 'zookeeper', operation: { ...operation, operation: 'setData', path: '/web/i-1_' } },
     expected: ['nerve.reporter.zk.save.elapsed_time:3|ms|#zk_cluster:zk-main'],
   },

@@ -56,10 +56,24 @@ describe('observePool()', () => {
     assert.equal((await session.getData('/a', never)).data.toString(), 'x')
     await session.setData('/a', Buffer.from('y'), never)
     await assert.rejects(session.getData('/missing', never), /no \/missing/)
-    assert.deepEqual(
-      events.map((event) => event.kind === 'operation' && `${event.operation} ${event.path} ${event.ms} ${event.ok}`),
-      ['create /a 7 true', 'getData /a 7 true', 'setData /a 7 true', 'getData /missing 7 false'],
-    )
+    const told = events.map((event) => {
+      if (event.kind !== 'operation') return event
+      const { operation, path, ms, ok, error = '' } = event
+      return `${operation} ${path} ${ms} ${ok} ${error}`.trim()
+    })
+    assert.deepEqual(told, [
+      'create /a 7 true',
+      'getData /a 7 true',
+      'setData /a 7 true',
+      'getData /missing 7 false NO_NODE',
+    ])
+  })
+
+  it('does not tell of what only lets the member catch up', async () => {
+    events.length = 0
+    await session.catchUp('/a', never)
+    assert.deepEqual(events, [])
+    assert.deepEqual(inner.calls, ['create /a'])
   })
 
   it('counts nodes that are read together as one read, and has no such thing where the session has none', async () => {

@@ -182,6 +182,37 @@ describe('zookeeper reporter', () => {
     await settle()
   })
 
+  it('tells of a renewal that fails while ZooKeeper cannot be asked: once for each ttl_seconds, and not before it is due', async () => {
+    random = 0
+    create({ node_type: 'persistent', ttl_seconds: 10 })
+    const told = () => renewals.map((renewal) => (renewal.ok ? 'ok' : renewal.reason))
+    const fails = () => assert.rejects(reporter.reconcile(present(), never))
+    session.suspend()
+    await fails()
+    session.resume()
+    await reporter.reconcile(present(), never)
+    session.suspend()
+    await clock.advance(9_000)
+    await fails()
+    assert.deepEqual(told(), [], 'it is not registered, or not due')
+    await clock.advance(1_000)
+    await fails()
+    await clock.advance(2_000)
+    await fails()
+    assert.deepEqual(told(), ['connection_error'])
+    await clock.advance(8_000)
+    await fails()
+    assert.deepEqual(told(), ['connection_error', 'connection_error'])
+    session.resume()
+    await reporter.reconcile(present(), never)
+    assert.deepEqual(told().slice(2), ['ok'], 'at once')
+    const stop = new AbortController()
+    stop.abort(new Error('stopping'))
+    await clock.advance(10_000)
+    await assert.rejects(reporter.reconcile(present(), stop.signal))
+    assert.equal(told().length, 3, 'an end is no failure')
+  })
+
   it('spreads the renewals of services that start together, over the time between two', async () => {
     random = 0.75
     create({ node_type: 'persistent', ttl_seconds: 40 })
