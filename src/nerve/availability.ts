@@ -105,7 +105,8 @@ export class Availability {
     if (health.status === 'up' && (phase === 'cold' || phase === 'preparing')) return undefined
     const payload = this.#payload(this.currentWeight)
     const isByHand = this.manual.kind === 'disabled' && !this.#isEnding
-    return registration(health, payload, (reason) => absence(config(), instanceId(), { reason, isByHand }))
+    const ifPresent = this.#payload(this.maxWeight)
+    return registration(health, payload, (reason) => absence(config(), instanceId(), { reason, isByHand, ifPresent }))
   }
 
   /** What the registries go on saying while a change is held back. */

@@ -62,13 +62,23 @@ export function payloadOf(service: Published, instanceId: string, weight: number
   return publishAvailability === true ? { available: true, ...payload } : payload
 }
 
+interface Absence {
+  readonly reason: string
+  readonly isByHand?: boolean
+  readonly ifPresent?: InstancePayload
+}
+
 /** What to remove, or to say instead where unavailable services stay visible. */
 export function absence(
   service: Published,
   instanceId: string,
-  { reason, isByHand = false }: { readonly reason: string; readonly isByHand?: boolean },
+  { reason, isByHand = false, ifPresent }: Absence,
 ): Registration {
-  const absent: Registration = { kind: 'absent', ...(isByHand ? { byHand: true } : {}) }
+  const absent: Registration = {
+    kind: 'absent',
+    ...(isByHand ? { byHand: true } : {}),
+    ...(ifPresent === undefined ? {} : { ifPresent }),
+  }
   if (service.publishAvailability !== true) return absent
   const payload = payloadOf(service, instanceId, 0)
   return { ...absent, payload: { ...payload, available: false, unavailableReason: reason } }

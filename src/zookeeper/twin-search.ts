@@ -1,3 +1,4 @@
+import { claimsOf } from './name-claims.ts'
 import { isNameOf, isSequential, join, pathOf } from './own-node-spec.ts'
 import { type OwnNodeSpec, type Session, ZooKeeperError, type ZooKeeperErrorCode } from './zookeeper.ts'
 
@@ -5,19 +6,48 @@ import { type OwnNodeSpec, type Session, ZooKeeperError, type ZooKeeperErrorCode
  * The paths of znodes that an unanswered create of `spec` may have made: of its name, with its data, and owned by `owner`
  * (undefined: persistent). Several services may share a parent and a prefix, so the data must agree too.
  */
-export async function findTwins(
+export function findTwins(
   session: Session,
   spec: OwnNodeSpec,
   owner: string | undefined,
   signal: AbortSignal,
 ): Promise<string[]> {
+  return findOwned(session, { spec, owner, isOurs: (data) => data.equals(spec.data) }, signal)
+}
+
+/**
+ * Removes the persistent znodes of this name that a former process left, unless somebody in this process has them by now.
+ * Resolves with their paths. @param isOurs knows the data again: several services may share a parent and a prefix.
+ */
+export async function removeLeftovers(
+  session: Session,
+  spec: OwnNodeSpec,
+  isOurs: (data: Buffer) => boolean,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  if ((await session.exists(spec.parent, signal)) === undefined) return [] // and it is not made for this
+  const removed: string[] = []
+  for (const path of await findOwned(session, { spec, owner: undefined, isOurs }, signal)) {
+    const isHeld = claimsOf(session).holderOf(path) !== undefined
+    if (!isHeld && (await session.delete(path, signal))) removed.push(path)
+  }
+  return removed
+}
+
+interface Wanted {
+  readonly spec: OwnNodeSpec
+  readonly owner: string | undefined
+  readonly isOurs: (data: Buffer) => boolean
+}
+
+async function findOwned(session: Session, { spec, owner, isOurs }: Wanted, signal: AbortSignal): Promise<string[]> {
   await session.catchUp(spec.parent, signal)
-  const twins: string[] = []
+  const owned: string[] = []
   for (const path of await candidates(session, spec, signal)) {
     const node = await absentAsUndefined(session.getData(path, signal))
-    if (node?.stat.ephemeralOwner === owner && node?.data.equals(spec.data)) twins.push(path)
+    if (node !== undefined && node.stat.ephemeralOwner === owner && isOurs(node.data)) owned.push(path)
   }
-  return twins
+  return owned
 }
 
 /** Takes a NO_NODE of a read for the answer that it is. */

@@ -245,6 +245,52 @@ describe("Airbnb's nerve: the life of the daemon", function () {
   })
 })
 
+describe("Airbnb's nerve: a persistent registration after a crash of nerve", function () {
+  this.timeout(60_000)
+  let instance: Instance
+
+  before(async () => {
+    ;[registry, instance] = await Promise.all([startAirbnbRegistry(), startInstance('web')])
+  })
+  after(async () => {
+    await Promise.all([registry?.close(), instance?.stop()])
+  })
+  afterEach(async () => {
+    await Promise.all(daemons.splice(0).map((daemon) => daemon.close()))
+    instance.healthy = true
+  })
+
+  /** A nerve that is killed once it has registered. */
+  const crashed = async (name: string, keys: Keys) => {
+    const check = { type: 'http', host: '127.0.0.1', port: instance.port, uri: '/health', timeout: 5 }
+    const nerve = await nerveWith({ web: registry.service(name, { checks: [check], ...keys }) })
+    const before = await registry.one(name)
+    nerve.kill('SIGKILL')
+    await nerve.exit()
+    return { nerve, before }
+  }
+
+  for (const node_type of ['persistent', 'persistent_sequential'] as const) {
+    it(`is taken over by the next nerve when the service is up: ${node_type} (2.8)`, async () => {
+      const name = `up-${node_type}`
+      const { nerve, before } = await crashed(name, { node_type })
+      await nerve.restart()
+      await eventually(async () => assert.equal(await nerve.metric('nerve_service_registered'), 1))
+      assert.equal((await registry.one(name)).czxid, before.czxid)
+    })
+
+    for (const down_on_shutdown of [true, false]) {
+      it(`is removed by it when the service is down: ${node_type}, down_on_shutdown: ${down_on_shutdown} (2.8, deviation: it stays there)`, async () => {
+        const name = `down-${node_type}-${down_on_shutdown}`
+        const { nerve } = await crashed(name, { node_type, down_on_shutdown })
+        instance.healthy = false
+        await nerve.restart()
+        await registry.none(name)
+      })
+    }
+  }
+})
+
 describe("Airbnb's nerve: an edit of checks", function () {
   this.timeout(60_000)
   let instance: Instance

@@ -43,7 +43,7 @@ describe("Airbnb's nerve: the life of a registration", function () {
 
   it('a service whose first result is a failure creates nothing, not even the path (2.6)', async () => {
     await eventually(async () => assert.equal(await statusOf('web'), 'down'))
-    assert.equal(await registry.at('/services/web'), undefined)
+    for (const path of ['/services/web', '/services/checked']) assert.equal(await registry.at(path), undefined)
   })
 
   it('a service that comes up is registered (2.6)', async () => {

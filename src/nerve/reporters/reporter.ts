@@ -12,9 +12,15 @@ export type Registration =
   | { readonly kind: 'present'; readonly payload: InstancePayload }
   /**
    * `payload`: what to say where services that are not available stay visible. `byHand`: somebody took the service out, and
-   * those who read the registry shall believe it, however many go at once.
+   * those who read the registry shall believe it, however many go at once. `ifPresent`: what it would say if it were present,
+   * by which what a former process left there is known again.
    */
-  | { readonly kind: 'absent'; readonly payload?: InstancePayload; readonly byHand?: true }
+  | {
+      readonly kind: 'absent'
+      readonly payload?: InstancePayload
+      readonly byHand?: true
+      readonly ifPresent?: InstancePayload
+    }
 
 /** Whether both leave the same in the registry. */
 export const sameRegistration = (a: Registration | undefined, b: Registration | undefined): boolean =>

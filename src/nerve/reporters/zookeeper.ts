@@ -3,11 +3,12 @@ import * as z from 'zod'
 import { pause } from '../../core/clock.ts'
 import { count, positiveDurationMs } from '../../core/config/schema.ts'
 import type { ReconcileResult } from '../../core/reconcile-loop.ts'
-import { encodePayload } from '../../core/service-instance.ts'
+import { decodePayload, encodePayload, type InstancePayload } from '../../core/service-instance.ts'
 import { withDeadline } from '../../core/time-limit.ts'
 import { digest, ensembleOptions, hosts, sessionTimeoutMs, tls, znodePath } from '../../zookeeper/ensemble-options.ts'
 import { createOwnNode } from '../../zookeeper/ephemeral-node.ts'
 import { encodeChildName } from '../../zookeeper/names.ts'
+import { removeLeftovers } from '../../zookeeper/twin-search.ts'
 import { type OwnNode, type OwnNodeSpec, type Session, ZooKeeperError } from '../../zookeeper/zookeeper.ts'
 import { createRenewal, type Renewal } from './renewal.ts'
 import { defineReporter, type Registration, type Reporter, type ReporterContext } from './reporter.ts'
@@ -93,6 +94,8 @@ class ZookeeperReporter implements Reporter {
   /** Until when the first connection is waited for. */
   readonly #connectingUntil: number
   #cancelLook = () => {}
+  /** Whether a former process, which had no time to remove it, may have left a registration that ends with no session. */
+  #leftoverPossible = true
   /** Whether the last reconcile got everything done: nothing waits for the registry then. */
   #settled = false
   /** Whether the last reconcile left a znode behind; false while the next one is at work, which may take it away. */
@@ -126,7 +129,9 @@ class ZookeeperReporter implements Reporter {
     const spec = nodeSpec(desired, this.#config, this.#context.service, this.#guid)
     if (spec !== undefined) await this.#firstConnection(signal)
     else if (desired.kind === 'absent' && desired.byHand === true) await this.#withdraw(signal)
+    if (desired.kind === 'absent') await this.#removeLeftover(desired, signal)
     await this.#reconcileNode(spec, signal)
+    if (spec !== undefined) this.#leftoverPossible = false
     this.#said = spec?.data
     const { path } = this.#node
     const result = spec === undefined || path === undefined ? {} : await this.#renewal.renew(path, spec.data, signal)
@@ -197,6 +202,18 @@ class ZookeeperReporter implements Reporter {
     await pause(this.#context.clock, WITHDRAWAL_MS, signal)
   }
 
+  /** Airbnb's nerve takes over what a former process left when the service is up, and leaves it there while it is down. */
+  async #removeLeftover({ ifPresent }: Registration & { readonly kind: 'absent' }, signal: AbortSignal): Promise<void> {
+    const { node_type: mode, expose_on_unavailable: isExposed } = this.#config
+    if (!this.#leftoverPossible || ifPresent === undefined || isExposed || !mode.startsWith('persistent')) return
+    await this.#firstConnection(signal)
+    const spec = specOf(ifPresent, this.#config, this.#context.service, this.#guid)
+    const isOurs = (data: Buffer) => isOfInstance(data, ifPresent)
+    for (const path of await removeLeftovers(this.#session, spec, isOurs, signal))
+      this.#context.log.info('znode that a former process left removed', { path })
+    this.#leftoverPossible = false
+  }
+
   #isConnecting(): boolean {
     return this.#session.state.status === 'connecting' && this.#context.clock.now() < this.#connectingUntil
   }
@@ -238,6 +255,10 @@ function withdrawn(registration: Buffer): Buffer {
 function nodeSpec(desired: Registration, config: Options, service: string, guid: string): OwnNodeSpec | undefined {
   const { payload } = desired
   if (payload === undefined || (desired.kind === 'absent' && !config.expose_on_unavailable)) return undefined
+  return specOf(payload, config, service, guid)
+}
+
+function specOf(payload: InstancePayload, config: Options, service: string, guid: string): OwnNodeSpec {
   const json = encodePayload(payload)
   const name = config.node_naming === 'airbnb' ? `${payload.name}_` : `${service}_${payload.host}_c_${guid}`
   return {
@@ -247,6 +268,14 @@ function nodeSpec(desired: Registration, config: Options, service: string, guid:
     mode: config.node_type,
     restrict: config.zk_restrict,
   }
+}
+
+/** Whether a registration is one of this instance of the service, whatever else it says. */
+function isOfInstance(data: Buffer, { host, port, name }: InstancePayload): boolean {
+  const found = decodePayload(data.toString())
+  if (!found.ok) return false
+  const { instance } = found
+  return instance.host === host && instance.port === Number(port) && instance.name === name
 }
 
 /** 32 hexadecimal digits, which tell the znodes of one registration from all others. */

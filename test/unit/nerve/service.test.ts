@@ -62,6 +62,8 @@ describe('payloadOf() and absence()', () => {
     assert.deepEqual(absence(service, 'i-1', { reason: 'refused' }), { kind: 'absent' })
   })
   it('tell whether somebody took the service out', () => {
+    const ifPresent = payloadOf(service, 'i-1', 3)
+    assert.deepEqual(absence(service, 'i-1', { reason: 'refused', ifPresent }), { kind: 'absent', ifPresent })
     const absent = absence(service, 'i-1', { reason: 'deploy', isByHand: true })
     assert.deepEqual(absent, { kind: 'absent', byHand: true })
   })

@@ -290,6 +290,72 @@ describe('zookeeper reporter', () => {
     })
   })
 
+  describe('a persistent registration that a former process left', () => {
+    const { payload } = present()
+    const down = { ...absent, ifPresent: payload } as const
+    const dataOf = (changes: Readonly<Record<string, unknown>> = {}) =>
+      JSON.stringify({ host: '10.0.0.1', port: 3000, name: 'i-1', ...changes })
+    const names = () => ensemble.childrenOf('/web')
+
+    for (const [node_type, name] of Object.entries({ persistent: 'i-1_', persistent_sequential: 'i-1_0000000007' })) {
+      it(`is removed when the service is down, whatever else it says (${node_type})`, async () => {
+        create({ node_type })
+        ensemble.put('/web')
+        ensemble.put(`/web/${name}`, dataOf({ port: '3000', labels: { az: 'before an edit' } }))
+        session.suspend()
+        await assert.rejects(reporter.reconcile(down, never), { code: 'CONNECTION_LOSS' })
+        session.resume()
+        await reporter.reconcile(down, never)
+        assert.deepEqual(names(), [])
+      })
+    }
+
+    it('is looked for once', async () => {
+      create({ node_type: 'persistent' })
+      await reporter.reconcile(down, never)
+      assert.deepEqual(session.calls, ['exists /web'], 'and its path is not made for that')
+      ensemble.put('/web')
+      ensemble.put('/web/i-1_', dataOf())
+      await reporter.reconcile(down, never)
+      assert.deepEqual([names(), session.calls.length], [['i-1_'], 1])
+    })
+
+    it('is told from those of others', async () => {
+      create({ node_type: 'persistent_sequential' })
+      ensemble.put('/web')
+      ensemble.put('/web/i-1_0000000001', dataOf({ port: 3001 }))
+      ensemble.put('/web/i-1_0000000002', dataOf({ host: '10.0.0.2' }))
+      ensemble.put('/web/i-1_0000000003', dataOf({ name: 'i-2' }))
+      ensemble.put('/web/i-1_0000000004', dataOf(), '0xdead')
+      ensemble.put('/web/i-1_0000000005', 'no registration')
+      ensemble.put('/web/i-2_0000000006', dataOf())
+      const before = names()
+      await reporter.reconcile(down, never)
+      assert.deepEqual(names(), before)
+    })
+
+    it('is left to another service of this process that has it by now', async () => {
+      create({ node_type: 'persistent' })
+      const other = reporter
+      await other.reconcile(present(), never)
+      create({ node_type: 'persistent' })
+      await reporter.reconcile(down, never)
+      assert.deepEqual(names(), ['i-1_'])
+      await other.close()
+    })
+
+    it('stays as long as nothing is known, and where an ephemeral one is registered', async () => {
+      ensemble.put('/web')
+      ensemble.put('/web/i-1_', dataOf())
+      create({ node_type: 'persistent' })
+      await reporter.reconcile(absent, never)
+      await reporter.close()
+      create({ node_type: 'ephemeral' })
+      await reporter.reconcile(down, never)
+      assert.deepEqual([names(), session.calls], [['i-1_'], []])
+    })
+  })
+
   it('takes edited options that do not concern the znode, and no others', async () => {
     const options = (changes: object) =>
       zookeeper.options.parse({ zk_hosts: ['zk1:2181'], zk_path: '/web', node_type: 'persistent', ...changes })
