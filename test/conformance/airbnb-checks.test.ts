@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type CheckedServices, startChecked } from '../harness/airbnb-checks.ts'
 import { eventually } from '../harness/eventually.ts'
+import { startFullServer } from '../harness/full-server.ts'
 import { answer, type HttpServer, startHttpServer } from '../harness/http-server.ts'
 
 /** Results of the runs of a check, and what rise and fall make of them: + and - become u and d. */
@@ -116,6 +117,40 @@ describe("Airbnb's nerve: checks of a service", function () {
     await checked.first('good-good', 6)
     // The second run of a check comes after a random part of the interval, so there are one or two by now.
     assert.ok(checked.trace('pause').length <= 2, 'two runs at most in 30 seconds')
+  })
+
+  it('timeout of tcp: 0.1 s unless given (2.5)', async () => {
+    const full = await startFullServer()
+    const slow = await startChecked({ web: { checks: [{ type: 'tcp', host: '127.0.0.1', port: full.port }] } })
+    try {
+      assert.equal(await slow.status('web'), 'down')
+      const { services } = await slow.nerve.state<{ services: { reason: string }[] }>()
+      assert.match(services[0]?.reason ?? '', /no connection to .*within 100 ms/)
+    } finally {
+      await slow.close()
+      await full.close()
+    }
+  })
+
+  it('check_interval: 0.5 s unless given (2.4)', async () => {
+    // As many runs as others have in the same time, so that a slow machine changes nothing.
+    const checks = [{ type: 'noop' }]
+    const counted = await startChecked({
+      usual: { checks, check_interval: undefined },
+      quick: { checks, check_interval: 0.1 },
+      slow: { checks, check_interval: 2.5 },
+    })
+    try {
+      const [usual, quick, slow] = await eventually(() => {
+        const runs = ['usual', 'quick', 'slow'].map((service) => counted.trace(service).length)
+        assert.ok((runs[0] ?? 0) >= 10, `${runs[0]} runs`)
+        return runs as [number, number, number]
+      }, 20_000)
+      assert.ok(quick > 2 * usual && quick < 12 * usual, `${quick} runs at 0.1 s, ${usual} at the default`)
+      assert.ok(slow > usual / 12 && slow < usual / 2, `${slow} runs at 2.5 s, ${usual} at the default`)
+    } finally {
+      await counted.close()
+    }
   })
 
   it('check_interval: 0 runs again and again without a pause (2.4)', async () => {

@@ -87,6 +87,10 @@ const refused: readonly { readonly name: string; readonly service: Keys; readonl
   { name: 'host is required (2.4)', service: service({ host: undefined }), says: /host: missing/ },
   { name: 'port is required (2.4)', service: service({ port: undefined }), says: /port: missing/ },
   { name: 'zk_hosts is required (2.8)', service: service({ zk_hosts: undefined }), says: /zk_hosts: missing/ },
+  {
+    name: 'zk_hosts: a port that is no number (2.8, deviation: it is tried again and again there)',
+    ...{ service: service({ zk_hosts: ['zk1:2181', 'zk2:2l81'] }), says: /zk_hosts: .*zk2:2l81/ },
+  },
   { name: 'zk_path is required (2.8)', service: service({ zk_path: undefined }), says: /zk_path: missing/ },
   { name: 'zk_path must not end with a slash (2.8)', service: service({ zk_path: '/a/' }), says: /zk_path: .*"\/a\/"/ },
   {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { type CheckedServices, startChecked } from '../harness/airbnb-checks.ts'
 import { type Certificates, createCertificates } from '../harness/certificates.ts'
 import { eventually } from '../harness/eventually.ts'
+import { type FullServer, startFullServer } from '../harness/full-server.ts'
 import {
   type Answer,
   answer,
@@ -89,6 +90,8 @@ describe("Airbnb's nerve: the http check", function () {
   let server: HttpServer
   let secure: HttpServer
   let mute: TcpServer
+  /** Takes no connection. */
+  let full: FullServer
   let checked: CheckedServices
 
   before(async () => {
@@ -103,6 +106,7 @@ describe("Airbnb's nerve: the http check", function () {
     server = await startHttpServer(byPath)
     secure = await startHttpServer(answer(200), { tls: certificates.expired })
     mute = await startTcpServer(blackHole)
+    full = await startFullServer()
     const check = (keys: Keys) => ({ type: 'http', ...keys })
     const { port } = server
     const service = (keys: Keys, more: Keys = {}) => ({ port, checks: [check(keys)], ...more })
@@ -117,6 +121,8 @@ describe("Airbnb's nerve: the http check", function () {
         refused: service({ ...patient, uri: '/', port: 1 }),
         tls: service({ ...patient, uri: '/', port: secure.port, ssl: true }),
         'no-tls': service({ ...patient, uri: '/', port: secure.port }),
+        'open-late': service({ ...patient, open_timeout: undefined, uri: '/', port: full.port }),
+        'open-timeout': service({ ...patient, open_timeout: 0.3, uri: '/', port: full.port }),
         'tls-late': service({ ...patient, ssl_timeout: undefined, uri: '/', port: mute.port, ssl: true }),
         'tls-timeout': service({ ...patient, ssl_timeout: 0.3, uri: '/', port: mute.port, ssl: true }),
       },
@@ -128,7 +134,7 @@ describe("Airbnb's nerve: the http check", function () {
   })
   after(async () => {
     await checked?.close()
-    await Promise.all([server, secure, mute, certificates].map((each) => each?.close()))
+    await Promise.all([server, secure, mute, full, certificates].map((each) => each?.close()))
   })
 
   const reason = async (service: string) => {
@@ -205,6 +211,16 @@ describe("Airbnb's nerve: the http check", function () {
   })
 
   it('ssl: false unless given (2.5)', async () => assert.equal(await checked.status('no-tls'), 'down'))
+
+  it('open_timeout: 0.2 s unless given, whatever the timeout is (2.5)', async () => {
+    assert.equal(await checked.status('open-late'), 'down')
+    assert.match(await reason('open-late'), /no connection to .*within 200 ms/)
+  })
+
+  it('open_timeout: limits the time until there is a connection (2.5)', async () => {
+    assert.equal(await checked.status('open-timeout'), 'down')
+    assert.match(await reason('open-timeout'), /no connection to .*within 300 ms/)
+  })
 
   it('ssl_timeout: 0.2 s unless given (2.5)', async () => {
     assert.equal(await checked.status('tls-late'), 'down')

@@ -219,6 +219,10 @@ describe("Airbnb's nerve: the life of the daemon", function () {
     { name: 'a syntax error', text: 'services: [' },
     { name: 'no instance_id', text: 'services: {}' },
     { name: 'a service that is not valid', text: 'instance_id: i-1\nservices: {web: {host: h}}' },
+    {
+      name: 'zk_hosts that no session could be made of',
+      text: 'instance_id: i-1\nservices: {web: {host: h, port: 1, zk_hosts: ["zk1:2l81"], zk_path: /w}}',
+    },
     { name: 'a directory of services that is missing', text: 'instance_id: i-1\nservice_conf_dir: /no/such' },
   ]
   for (const [index, { name, text }] of broken.entries()) {

@@ -134,3 +134,59 @@ describe("Airbnb's nerve: rate_limiting", function () {
     assert.deepEqual(await registry.registrations('leaving'), [])
   })
 })
+
+describe("Airbnb's nerve: an edit of rate_limiting", function () {
+  this.timeout(60_000)
+  let registry: AirbnbRegistry
+  let server: HttpServer
+  let checked: CheckedServices
+  let status = 200
+
+  before(async () => {
+    registry = await startAirbnbRegistry()
+    server = await startHttpServer((request, response) => answer(status)(request, response))
+    checked = await startChecked(services())
+  })
+  after(async () => {
+    await checked?.close()
+    await server?.close()
+    await registry?.close()
+  })
+
+  const services = (rate_limiting?: Readonly<Record<string, unknown>>) => {
+    const checks = [{ type: 'http', uri: '/', timeout: 5, host: '127.0.0.1', port: server.port }]
+    return { web: registry.service('web', { checks, rate_limiting, reporter_type: 'zookeeper' }) }
+  }
+  const throttled = () => checked.datagrams('nerve.watcher.throttled').length
+  const applied = (edits: number) =>
+    eventually(async () =>
+      assert.equal(await checked.nerve.metric('smartstack_config_reloads_total', 'result="applied"'), edits),
+    )
+
+  it('a limit that an edit brings holds back what comes from then on, and what was is no news (2.7, 2.9)', async () => {
+    const before = await registry.one('web')
+    await checked.edit(services({ average_rate: 0, shadow_mode: false }))
+    await applied(1)
+    status = 503
+    await eventually(() => assert.equal(throttled(), 1))
+    assert.equal(await checked.status('web'), 'down')
+    assert.deepEqual(await registry.one('web'), before)
+  })
+
+  it('one that lets more through makes the change that is held back (2.7, 2.9)', async () => {
+    await checked.edit(services({ average_rate: 5, max_burst: 5, shadow_mode: false }))
+    await registry.none('web')
+  })
+
+  it('without it nothing is held back any more (2.7, 2.9)', async () => {
+    await checked.edit(services())
+    await applied(3)
+    for (let change = 0; change < 3; change++) {
+      status = 200
+      await registry.one('web')
+      status = 503
+      await registry.none('web')
+    }
+    assert.equal(throttled(), 1)
+  })
+})

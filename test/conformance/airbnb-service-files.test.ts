@@ -76,6 +76,18 @@ describe("Airbnb's nerve: service_conf_dir", function () {
     await eventually(async () => assert.equal((await ports()).has('added'), false))
   })
 
+  it('a relative path starts at the working directory, not at the folder of the main file (2.2)', async () => {
+    const files = {
+      'etc/nerve.yaml': 'instance_id: i-1\nservice_conf_dir: conf.d',
+      'etc/conf.d/beside-the-file.yaml': 'port: 1',
+      'conf.d/where-it-runs.yaml': 'port: 1',
+    }
+    const { status, stderr } = await runNerve(['-k', '-c', 'etc/nerve.yaml'], { files })
+    assert.equal(status, 78)
+    assert.match(stderr, /where-it-runs\.yaml.*host: missing/)
+    assert.doesNotMatch(stderr, /beside-the-file/)
+  })
+
   it('~ is the home directory (2.2)', async () => {
     const main = 'instance_id: i-1\nservice_conf_dir: ~/conf.d'
     const files = { 'nerve.yaml': main, 'conf.d/web.yaml': 'port: 1' }

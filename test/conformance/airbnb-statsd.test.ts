@@ -275,6 +275,43 @@ describe("Airbnb's nerve: StatsD datagrams", function () {
   })
 })
 
+describe("Airbnb's nerve: StatsD datagrams of a service that is down from the start", function () {
+  this.timeout(60_000)
+  let registry: AirbnbRegistry
+  let statsd: StatsdServer
+  let nerve: Daemon
+
+  before(async () => {
+    ;[registry, statsd] = await Promise.all([startAirbnbRegistry(), startStatsd()])
+    // Nobody listens at port 1.
+    const checks = [{ type: 'tcp', host: '127.0.0.1', port: 1, timeout: 5 }]
+    const services = { web: registry.service('web', { checks }) }
+    nerve = await startNerve({ instance_id: 'i', statsd: { host: '127.0.0.1', port: statsd.port }, services })
+  })
+  after(async () => {
+    await nerve?.close()
+    await Promise.all([statsd?.close(), registry?.close()])
+  })
+
+  it('the first result is reported, though there is nothing to remove: a report and a transition, once (2.6, 2.10)', async () => {
+    const told = () =>
+      statsd.datagrams.filter((datagram) => /watcher\.status\.(?:transition|report)/.test(datagram)).toSorted()
+    const expected = [report('success', 'web'), transition('down', 'web')]
+    await eventually(() => assert.deepEqual(told(), expected))
+    const runs = () => statsd.datagrams.filter((datagram) => datagram.includes('service_check')).length
+    const before = runs()
+    await eventually(() => assert.ok(runs() >= before + 5, 'five further runs, which fail as the first'))
+    assert.deepEqual(told(), expected)
+  })
+
+  it('nothing is done to the registry (2.10)', () => {
+    assert.deepEqual(
+      statsd.datagrams.filter((datagram) => /reporter\.zk\.(?:create|save|delete)/.test(datagram)),
+      [],
+    )
+  })
+})
+
 const ping = (result: string, name: string, version: string) =>
   counter(
     'nerve.watcher.status.ping.count',

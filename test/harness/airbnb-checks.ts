@@ -18,6 +18,12 @@ export class CheckedServices {
     this.#statsd = statsd
   }
 
+  /** Makes these the services, which nerve reads at once. */
+  async edit(services: Readonly<Record<string, Keys>>): Promise<void> {
+    await this.nerve.configure(configOf(services, this.#statsd.port))
+    this.nerve.hup()
+  }
+
   /** Every StatsD datagram so far of metrics whose names start with `name`. */
   datagrams(name: string): readonly string[] {
     return this.#statsd.datagrams.filter((datagram) => datagram.startsWith(name))
@@ -67,20 +73,18 @@ export async function startChecked(
   options: DaemonOptions = {},
 ): Promise<CheckedServices> {
   const statsd = await startStatsd()
-  // Pings are many, and what the receiver has no room for is lost.
-  const sample_rate = { 'nerve.watcher.status.ping.count': 0 }
-  const common = { host: '127.0.0.1', port: 1, reporter_type: 'noop', check_interval: 0.1 }
-  const entries = Object.entries(services).map(([name, keys]) => [name, { ...common, ...keys }])
-  const nerve = await startNerve(
-    {
-      instance_id: 'i-1',
-      statsd: { host: '127.0.0.1', port: statsd.port, sample_rate },
-      services: Object.fromEntries(entries),
-    },
-    options,
-  ).catch(async (error: unknown) => {
+  const nerve = await startNerve(configOf(services, statsd.port), options).catch(async (error: unknown) => {
     await statsd.close()
     throw error
   })
   return new CheckedServices(nerve, statsd)
+}
+
+function configOf(services: Readonly<Record<string, Keys>>, port: number): Keys {
+  // Pings are many, and what the receiver has no room for is lost.
+  const sample_rate = { 'nerve.watcher.status.ping.count': 0 }
+  const common = { host: '127.0.0.1', port: 1, reporter_type: 'noop', check_interval: 0.1 }
+  const entries = Object.entries(services).map(([name, keys]) => [name, { ...common, ...keys }])
+  const statsd = { host: '127.0.0.1', port, sample_rate }
+  return { instance_id: 'i-1', statsd, services: Object.fromEntries(entries) }
 }
