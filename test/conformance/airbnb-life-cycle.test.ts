@@ -215,17 +215,18 @@ describe("Airbnb's nerve: the life of the daemon", function () {
     }
   })
 
-  const broken: readonly { readonly name: string; readonly text: string }[] = [
+  const broken: readonly { readonly name: string; readonly text: string; readonly says?: RegExp }[] = [
     { name: 'a syntax error', text: 'services: [' },
     { name: 'no instance_id', text: 'services: {}' },
     { name: 'a service that is not valid', text: 'instance_id: i-1\nservices: {web: {host: h}}' },
     {
       name: 'zk_hosts that no session could be made of',
       text: 'instance_id: i-1\nservices: {web: {host: h, port: 1, zk_hosts: ["zk1:2l81"], zk_path: /w}}',
+      says: /nerve\.yaml:2:\d+ services\.web\.zk_hosts: .*zk1:2l81/,
     },
     { name: 'a directory of services that is missing', text: 'instance_id: i-1\nservice_conf_dir: /no/such' },
   ]
-  for (const [index, { name, text }] of broken.entries()) {
+  for (const [index, { name, text, says }] of broken.entries()) {
     it(`SIGHUP with a broken file changes nothing: ${name} (2.9 defect D3: nerve ends there)`, async () => {
       const service = `broken-${index}`
       const nerve = await nerveWith({ web: registry.service(service) })
@@ -234,6 +235,7 @@ describe("Airbnb's nerve: the life of the daemon", function () {
       nerve.hup()
       await eventually(async () => assert.equal(await nerve.metric('smartstack_config_valid'), 0))
       assert.deepEqual(await registry.one(service), before)
+      if (says !== undefined) assert.match(nerve.output, says)
       await edit(nerve, { web: registry.service(service, { weight: 1 }) })
       await eventually(async () => assert.match((await registry.one(service)).data, /"weight":1/))
     })
