@@ -234,4 +234,42 @@ describe("Airbnb's nerve: znodes, byte for byte", function () {
   })
 })
 
+describe("Airbnb's nerve: labels as YAML has them", function () {
+  this.timeout(60_000)
+  let registry: AirbnbRegistry
+  let nerve: Daemon
+
+  const cases: readonly { readonly name: string; readonly labels: string; readonly published: string }[] = [
+    {
+      name: 'yes, no, on and off are flags, in any case (1)',
+      ...{ labels: '{a: yes, b: No, c: ON, d: off}', published: '{"a":true,"b":false,"c":true,"d":false}' },
+    },
+    {
+      name: 'in quotes they are text (1)',
+      ...{ labels: '{a: "yes", b: \'off\'}', published: '{"a":"yes","b":"off"}' },
+    },
+    { name: 'a number is a number (1)', ...{ labels: '{version: 1.10}', published: '{"version":1.1}' } },
+  ]
+
+  before(async () => {
+    registry = await startAirbnbRegistry()
+    const services = cases.map(
+      ({ labels }, index) =>
+        `  s${index}: {host: 10.0.0.1, port: 1, zk_hosts: ["${registry.zookeeper.hosts}"], zk_path: /services/s${index}, labels: ${labels}}`,
+    )
+    nerve = await startNerve(['instance_id: i-abc', 'services:', ...services].join('\n'))
+  })
+  after(async () => {
+    await nerve?.close()
+    await registry?.close()
+  })
+
+  for (const [index, { name, published }] of cases.entries()) {
+    it(name, async () => {
+      const { data } = await registry.one(`s${index}`)
+      assert.equal(data, `{"host":"10.0.0.1","port":1,"name":"i-abc","labels":${published}}`)
+    })
+  }
+})
+
 const twoNames = (port: number) => [`localhost:${port}`, `127.0.0.1:${port}`]
