@@ -129,7 +129,7 @@ class ZookeeperReporter implements Reporter {
     const spec = nodeSpec(desired, this.#config, this.#context.service, this.#guid)
     if (spec !== undefined) await this.#firstConnection(signal)
     else if (desired.kind === 'absent' && desired.byHand === true) await this.#withdraw(signal)
-    if (desired.kind === 'absent') await this.#removeLeftover(desired, signal)
+    if (spec === undefined && desired.kind === 'absent') await this.#removeLeftover(desired.ifPresent, signal)
     await this.#reconcileNode(spec, signal)
     if (spec !== undefined) this.#leftoverPossible = false
     this.#said = spec?.data
@@ -203,12 +203,12 @@ class ZookeeperReporter implements Reporter {
   }
 
   /** Airbnb's nerve takes over what a former process left when the service is up, and leaves it there while it is down. */
-  async #removeLeftover({ ifPresent }: Registration & { readonly kind: 'absent' }, signal: AbortSignal): Promise<void> {
-    const { node_type: mode, expose_on_unavailable: isExposed } = this.#config
-    if (!this.#leftoverPossible || ifPresent === undefined || isExposed || !mode.startsWith('persistent')) return
+  async #removeLeftover(instance: InstancePayload | undefined, signal: AbortSignal): Promise<void> {
+    const isPersistent = this.#config.node_type.startsWith('persistent')
+    if (!this.#leftoverPossible || instance === undefined || !isPersistent) return
     await this.#firstConnection(signal)
-    const spec = specOf(ifPresent, this.#config, this.#context.service, this.#guid)
-    const isOurs = (data: Buffer) => isOfInstance(data, ifPresent)
+    const spec = specOf(instance, this.#config, this.#context.service, this.#guid)
+    const isOurs = (data: Buffer) => isOfInstance(data, instance)
     for (const path of await removeLeftovers(this.#session, spec, isOurs, signal))
       this.#context.log.info('znode that a former process left removed', { path })
     this.#leftoverPossible = false
