@@ -135,6 +135,10 @@ services:
     ...{ args: ['--help'], status: 0, stdout: /Usage: nerve -c FILE/ },
   },
   {
+    name: 'an argument beyond the file is an error (2.1, deviation: it is ignored there)',
+    ...{ args: ['-k', '-c', 'nerve.yaml', 'b.yaml'], files: { 'nerve.yaml': good }, status: 1, stderr: /'b\.yaml'/ },
+  },
+  {
     name: 'an unknown flag ends with a status that is not 0 (2.1)',
     ...{ args: ['--no-such-flag'], status: 1, stderr: /--no-such-flag/ },
   },

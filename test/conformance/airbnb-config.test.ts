@@ -151,6 +151,14 @@ const refused: readonly { readonly name: string; readonly service: Keys; readonl
     name: 'check: fall 0 (2.5, deviation: it goes down at each evaluation there)',
     ...{ service: checked({ type: 'tcp', fall: 0 }), says: /fall: .*0/ },
   },
+  {
+    name: 'check: timeout 0 (2.5, deviation: no limit there)',
+    ...{ service: checked({ type: 'tcp', timeout: 0 }), says: /timeout: found 0/ },
+  },
+  ...['read_timeout', 'open_timeout', 'ssl_timeout'].map((key) => ({
+    name: `http: ${key} 0 (2.5, deviation: it is taken there)`,
+    ...{ service: http({ [key]: 0 }), says: new RegExp(`${key}: found 0`) },
+  })),
   { name: 'http: uri is required (2.5)', service: checked({ type: 'http' }), says: /uri: missing/ },
   {
     name: 'http: headers that belong to the connection (2.5, deviation: they are sent there)',
@@ -225,6 +233,32 @@ const whole: readonly Whole[] = [
     name: 'yes, no, on and off are booleans (1)',
     text: 'instance_id: i-1\nservices: {w: {host: h, port: 1, zk_hosts: [a], zk_path: /w, check_mocked: yes, use_path_encoding: off}}',
     status: 0,
+  },
+  {
+    name: 'a key that is given twice (1, deviation: the last counts there)',
+    ...{ text: 'instance_id: i-1\ninstance_id: i-2', status: 78, says: /:2:1: .*"instance_id" is given twice.*line 1/ },
+  },
+  {
+    name: 'a key that is given twice in JSON (1, deviation: the last counts there)',
+    ...{ text: '{"instance_id": "i-1",\n"instance_id": "i-2"}', status: 78, says: /:2:1: .*given twice/ },
+  },
+  {
+    name: 'a variable of the environment that is not set (deviation: the text is taken as it is there)',
+    ...{ text: `instance_id: \${NO_SUCH_VARIABLE}`, status: 78, says: /NO_SUCH_VARIABLE is not set/ },
+  },
+  {
+    name: 'Ruby that is no variable of the environment (deviation: the text is taken as it is there)',
+    ...{ text: 'instance_id: "<%= `hostname` %>"', status: 78, says: /cannot run the Ruby/ },
+  },
+  {
+    name: 'variables of the environment are put in (deviation: they are text there)',
+    text: `instance_id: \${NO_SUCH_VARIABLE:-i-1}\nheartbeat_path: <%= ENV.fetch('NO_SUCH_VARIABLE', '/tmp/nerve') %>`,
+    status: 0,
+  },
+  {
+    name: 'load_test_concurrency: a copy with the name of another service (2.4, deviation: it takes its place there)',
+    text: 'instance_id: i-1\nservices:\n  w: {host: h, port: 1, reporter_type: noop, load_test_concurrency: 2}\n  w_1: {host: h, port: 1, reporter_type: noop}',
+    ...{ status: 78, says: /services\.w\.load_test_concurrency: makes a copy named w_1/ },
   },
   { name: 'listen_port is ignored (2.3)', text: 'instance_id: i-1\nlisten_port: 1025', status: 0, says: /listen_port/ },
   {

@@ -42,6 +42,14 @@ const late: Answer = (request, response) => {
   response.on('close', () => clearTimeout(timer))
 }
 
+/** Answers, and goes on doing so. */
+const endless: Answer = (_, response) => {
+  response.writeHead(200)
+  const timer = setInterval(() => response.write('.'), 50)
+  response.on('close', () => clearInterval(timer))
+}
+const TWO_MEBIBYTES = '.'.repeat(2 * 1024 * 1024)
+
 const cases: readonly Case[] = [
   ...[200, 204, 299, 304, 399].map(passes),
   ...[400, 401, 404, 500, 503].map(fails),
@@ -77,6 +85,19 @@ const cases: readonly Case[] = [
   {
     name: 'read_timeout: an answer within it passes, however short the timeout is (2.5)',
     ...{ keys: { ...patient, timeout: 0.1, read_timeout: 10 }, answer: late, status: 'up' },
+  },
+  {
+    name: 'read_timeout: is for all of the answer (2.5, deviation: for each piece there)',
+    ...{ keys: { ...patient, read_timeout: 0.3 }, answer: endless, status: 'down', because: /within 300 ms/ },
+  },
+  {
+    name: 'expect: counts in the first MiB (2.5, deviation: in the whole body there)',
+    ...{
+      keys: { ...patient, expect: 'fine' },
+      answer: answer(200, `${TWO_MEBIBYTES}fine`),
+      status: 'down',
+      because: /fine/,
+    },
   },
   {
     name: 'a server that closes without a word fails (2.5)',
