@@ -1,10 +1,11 @@
 import { stat } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
-import { type Clock, pause } from '../clock.ts'
+import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Task } from '../tasks.ts'
+import { WakeUp } from '../wake-up.ts'
 import { ConfigError } from './config-error.ts'
 import { fingerprintFiles } from './input-files.ts'
 import type { Loaded } from './load.ts'
@@ -64,7 +65,7 @@ class LiveConfig<Config> implements ConfigSource<Config> {
   #lastError: RejectedEdit | undefined
   #inputs: readonly string[]
   #triggered = false
-  #wake: () => void = () => {}
+  readonly #wakeUp = new WakeUp()
 
   constructor(options: ConfigSourceOptions<Config>) {
     this.#options = options
@@ -97,7 +98,7 @@ class LiveConfig<Config> implements ConfigSource<Config> {
 
   trigger(): void {
     this.#triggered = true
-    this.#wake()
+    this.#wakeUp.wake()
   }
 
   async #run(signal: AbortSignal): Promise<void> {
@@ -184,14 +185,7 @@ class LiveConfig<Config> implements ConfigSource<Config> {
   }
 
   async #waitForTrigger(ms: number, signal: AbortSignal): Promise<void> {
-    if (this.#triggered) return
-    const woken = new AbortController()
-    const wake = () => woken.abort()
-    this.#wake = wake
-    signal.addEventListener('abort', wake, { once: true })
-    await pause(this.#options.clock, ms, woken.signal)
-    signal.removeEventListener('abort', wake)
-    this.#wake = () => {}
+    if (!this.#triggered) await this.#wakeUp.wait(this.#options.clock, ms, signal)
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Clock } from '../../core/clock.ts'
 import { SmartStackError } from '../../core/errors.ts'
-import { runUnder, TimeLimit } from '../../core/time-limit.ts'
+import { TimeLimit } from '../../core/time-limit.ts'
 
 /** Something did not come in time. */
 export class DeadlineMissed extends SmartStackError {
@@ -26,18 +26,4 @@ export function createLimit(clock: Clock, ms: number, waitingFor: () => string):
     ms,
     (lateMs) => new DeadlineMissed(`no ${waitingFor()} within ${Math.round(ms)} ms`, ms, lateMs),
   )
-}
-
-/**
- * Runs `work` for at most `ms`. The promise settles at the deadline whether or not `work` obeys its signal.
- * @throws DeadlineMissed, `signal.reason`, or what `work` throws.
- */
-export function within<T>(
-  clock: Clock,
-  ms: number,
-  waitingFor: () => string,
-  signal: AbortSignal,
-  work: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  return runUnder(signal, createLimit(clock, ms, waitingFor), work)
 }

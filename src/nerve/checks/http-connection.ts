@@ -88,10 +88,13 @@ class ConnectionClosed extends Error {
   readonly code = 'UND_ERR_CLOSED'
 }
 
+/** undici would make one with a stack for each connection. */
+const DESTROYED = new Error('the connection was closed by the check')
+
 /** Closes at once. Harmless when it has ended. */
 export function destroyConnection({ client, socket }: HttpConnection): void {
   socket.destroy()
-  client.destroy(() => {})
+  client.destroy(DESTROYED, () => {})
 }
 
 /** Sends the request and reads the answer, of its body at most MAX_BODY_BYTES: an endless one ends the connection there. */

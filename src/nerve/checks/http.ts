@@ -3,8 +3,9 @@ import * as z from 'zod'
 import { systemClock } from '../../core/clock.ts'
 import { positiveDurationMs, text } from '../../core/config/schema.ts'
 import { messageOf } from '../../core/errors.ts'
+import { runUnder } from '../../core/time-limit.ts'
 import { type CheckContext, defineCheck, type Progress } from './check.ts'
-import { createLimit, within } from './deadline.ts'
+import { createLimit } from './deadline.ts'
 import { destroyConnection, exchange, type HttpConnection, HttpProgress, prepareHttp } from './http-connection.ts'
 import { parseBody, parseStatuses, unexpected } from './http-expectation.ts'
 import { createKept } from './kept.ts'
@@ -138,19 +139,24 @@ async function prepareOpener(context: CheckContext, settings: HttpOptions, progr
   const connector = createConnector({ target, unixSocket, timeoutMs: openMs })
   const { where } = connector
 
-  const phase = <T>(ms: number, waitingFor: string, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>) => {
-    progress.waitingFor = waitingFor
-    return within(clock, ms, () => waitingFor, signal, work)
+  const phase = (ms: number, waitingFor: string) => {
+    const limit = createLimit(clock, ms, () => waitingFor)
+    return <T>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>) => {
+      progress.waitingFor = waitingFor
+      return runUnder(signal, limit, work)
+    }
   }
+  const connecting = phase(openMs, `connection to ${where}`)
+  const securing = phase(tlsMs, `TLS with ${where}`)
   return {
     where,
     async open(signal) {
       const secure = await tls?.connectionOptions()
-      let socket = await phase(openMs, `connection to ${where}`, signal, (inner) => connector.open(inner))
+      let socket = await connecting(signal, (inner) => connector.open(inner))
       if (tls !== undefined) {
         const plain = socket
         const securely = { ...secure, ALPNProtocols: ['http/1.1'] }
-        socket = await phase(tlsMs, `TLS with ${where}`, signal, (inner) =>
+        socket = await securing(signal, (inner) =>
           startTls(plain, securely, { where, serverName: tls.serverName }, inner),
         )
       }

@@ -1,11 +1,23 @@
 import assert from 'node:assert/strict'
-import { DeadlineMissed, within } from '../../../../src/nerve/checks/deadline.ts'
+import type { Clock } from '../../../../src/core/clock.ts'
+import { runUnder } from '../../../../src/core/time-limit.ts'
+import { createLimit, DeadlineMissed } from '../../../../src/nerve/checks/deadline.ts'
 import { FakeClock } from '../../../harness/fake-clock.ts'
 
 const never = () => new Promise<never>(() => {})
 const going = new AbortController().signal
 
-describe('within()', () => {
+function within<T>(
+  clock: Clock,
+  ms: number,
+  waitingFor: () => string,
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  return runUnder(signal, createLimit(clock, ms, waitingFor), work)
+}
+
+describe('createLimit()', () => {
   it('resolves as the work does, and leaves no timer', async () => {
     const clock = new FakeClock()
     assert.equal(
