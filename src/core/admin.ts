@@ -25,8 +25,11 @@ export interface AdminOptions {
   readonly page: () => StatusPage
   /** What the daemon answers beside. Default: nothing. */
   readonly routes?: (() => readonly AdminRoute[]) | undefined
-  /** Lets other machines use routes that change something: `Authorization: Bearer TOKEN`. Default: nobody but this one. */
-  readonly token?: string | undefined
+  /**
+   * Lets other machines use routes that change something: `Authorization: Bearer TOKEN`. Asked at each request, so an edit
+   * may change it. Default: nobody but this one.
+   */
+  readonly token?: (() => string | undefined) | undefined
 }
 
 /**
@@ -72,7 +75,7 @@ async function answer(options: AdminOptions, request: IncomingMessage): Promise<
     const { route, parameters } = match
     const { headers, socket } = request
     const caller = { method, address: socket.remoteAddress, headers }
-    const refused = route.changes ? whyRefused(caller, tokenTest(options.token)) : undefined
+    const refused = route.changes ? whyRefused(caller, tokenTest(options.token?.())) : undefined
     if (refused !== undefined) return text(403, `${refused}\n`)
     const body = route.changes ? await readBody(request) : ''
     if (body === undefined) return text(413, `at most ${MAX_BODY} bytes\n`)

@@ -4,13 +4,14 @@ import type { AdminRoute } from './admin-routes.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { type Program, parseCommandLine, type RunOptions } from './command-line.ts'
 import { ConfigError } from './config/config-error.ts'
-import { createConfigSource, type RejectedEdit } from './config/live.ts'
+import { type ConfigSource, createConfigSource, type RejectedEdit } from './config/live.ts'
 import type { Loaded } from './config/load.ts'
 import { formatProblem } from './config/problems.ts'
+import { type ReadAtStart, waitingKeys } from './config/read-at-start.ts'
 import { messageOf, SmartStackError } from './errors.ts'
 import type { Logger } from './log.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
-import { createLogger } from './pino-log.ts'
+import { createLogger, type LevelledLogger } from './pino-log.ts'
 import type { StatusPage } from './status-page.ts'
 import { runAll, type Task } from './tasks.ts'
 
@@ -73,6 +74,8 @@ export interface Daemon<Config> {
 export interface DaemonType<Config extends CommonConfig> {
   readonly program: Program
   load(options: RunOptions, environment: Host['environment']): Promise<Loaded<Config>>
+  /** What only a start reads. Whoever edits it is told that it waits for the next one. */
+  readAtStart(config: Config): ReadAtStart
   /** Builds everything that a configuration asks for, without connecting anywhere. Rejects when that is not possible. */
   check(config: Config, log: Logger): Promise<void>
   start(config: Config, context: DaemonContext): Promise<Daemon<Config>>
@@ -87,7 +90,7 @@ export async function runDaemon<Config extends CommonConfig>(type: DaemonType<Co
   const { options } = command
   try {
     const loaded = await type.load(options, host.environment)
-    const level = options.debug ? 'debug' : (options.logLevel ?? loaded.config.logLevel)
+    const level = levelOf(options, loaded.config)
     const log = await createLogger({ name: type.program.name, level, pretty: host.isTerminal })
     if (options.checkConfig) return await checkOnly(type, loaded, options.configFile, log, host)
     return await live(type, options, loaded, log, host)
@@ -97,6 +100,10 @@ export async function runDaemon<Config extends CommonConfig>(type: DaemonType<Co
     return EX_CONFIG
   }
 }
+
+/** The environment and the command line win over the file. */
+const levelOf = ({ debug, logLevel }: RunOptions, config: CommonConfig) =>
+  debug ? 'debug' : (logLevel ?? config.logLevel)
 
 async function checkOnly<Config extends CommonConfig>(
   type: DaemonType<Config>,
@@ -115,7 +122,7 @@ async function live<Config extends CommonConfig>(
   type: DaemonType<Config>,
   options: RunOptions,
   initial: Loaded<Config>,
-  log: Logger,
+  log: LevelledLogger,
   host: Host,
 ): Promise<number> {
   const stop = new AbortController()
@@ -134,7 +141,12 @@ async function live<Config extends CommonConfig>(
     clock,
     log,
     metrics,
-    onChange: (config) => daemon.apply(config),
+    async onChange(edited) {
+      await daemon.apply(edited)
+      log.setLevel(levelOf(options, edited))
+      const waiting = waitingKeys(type.readAtStart, { started: initial.config, before: source.current, edited })
+      if (waiting.length > 0) log.warn(`takes effect when ${type.program.name} is started again: ${waiting.join(', ')}`)
+    },
   })
   const context = {
     clock,
@@ -153,7 +165,7 @@ async function live<Config extends CommonConfig>(
   })
   log.info('started', { version: type.program.version, config: options.configFile })
 
-  const tasks = [source.task, ...adminTasks(initial.config, daemon, log, metrics), ...daemon.tasks]
+  const tasks = [source.task, ...adminTasks(source, daemon, log, metrics), ...daemon.tasks]
   const group = new AbortController()
   const running = runAll(tasks, group.signal, (task, error) =>
     log.error('task failed while stopping', { task, reason: messageOf(error) }),
@@ -169,15 +181,18 @@ async function live<Config extends CommonConfig>(
   return failure === undefined ? 0 : 1
 }
 
+/** It listens where the configuration of the start says; the token is that of the newest edit. */
 function adminTasks<Config extends CommonConfig>(
-  { admin }: Config,
+  source: ConfigSource<Config>,
   daemon: Daemon<Config>,
   log: Logger,
   metrics: Metrics,
 ): Task[] {
+  const { admin } = source.current
   if (admin === undefined) return []
   const { readiness, state, page, routes } = daemon
-  return [createAdminTask({ ...admin, log, metrics, readiness, state, page, routes })]
+  const token = () => source.current.admin?.token
+  return [createAdminTask({ ...admin, token, log, metrics, readiness, state, page, routes })]
 }
 
 interface SignalActions {

@@ -1,4 +1,4 @@
-import { type DestinationStream, destination, pino } from 'pino'
+import { type DestinationStream, destination, type Logger as PinoLogger, pino } from 'pino'
 import { systemClock } from './clock.ts'
 import type { LogFields, Logger } from './log.ts'
 import { formatUtc } from './utc-time.ts'
@@ -12,8 +12,13 @@ export interface LogOptions {
   readonly pretty?: boolean
 }
 
+/** A logger whose level may be changed while it is in use; that counts for all of its children, too. */
+export interface LevelledLogger extends Logger {
+  setLevel(level: NonNullable<LogOptions['level']>): void
+}
+
 /** A logger that writes JSON lines (or lines for people) to stderr, synchronously: the last line before an exit is never lost. */
-export async function createLogger({ name, level = 'info', pretty = false }: LogOptions): Promise<Logger> {
+export async function createLogger({ name, level = 'info', pretty = false }: LogOptions): Promise<LevelledLogger> {
   const stream = pretty ? await prettyStream() : destination({ dest: 2, sync: true })
   const base = pino(
     {
@@ -25,8 +30,7 @@ export async function createLogger({ name, level = 'info', pretty = false }: Log
     },
     stream,
   )
-  const write: Write = (severity, fields, message) => base[severity](fields, message)
-  return new BoundLogger(write, level === 'debug', {})
+  return new BoundLogger(base, {})
 }
 
 async function prettyStream(): Promise<DestinationStream> {
@@ -40,37 +44,37 @@ async function prettyStream(): Promise<DestinationStream> {
   })
 }
 
-type Write = (severity: 'debug' | 'info' | 'warn' | 'error', fields: LogFields, message: string) => void
-
-/** A class, and not functions around `write`: every service has several of these. */
-class BoundLogger implements Logger {
-  readonly #write: Write
-  readonly #writesDebug: boolean
+/** A class, and not functions around `base`: every service has several of these. */
+class BoundLogger implements LevelledLogger {
+  readonly #base: PinoLogger
   readonly #bound: LogFields
 
-  constructor(write: Write, writesDebug: boolean, bound: LogFields) {
-    this.#write = write
-    this.#writesDebug = writesDebug
+  constructor(base: PinoLogger, bound: LogFields) {
+    this.#base = base
     this.#bound = bound
   }
 
+  setLevel(level: NonNullable<LogOptions['level']>): void {
+    this.#base.level = level
+  }
+
   debug(message: string, fields?: LogFields): void {
-    if (this.#writesDebug) this.#write('debug', { ...this.#bound, ...fields }, message)
+    if (this.#base.level === 'debug') this.#base.debug({ ...this.#bound, ...fields }, message)
   }
 
   info(message: string, fields?: LogFields): void {
-    this.#write('info', { ...this.#bound, ...fields }, message)
+    this.#base.info({ ...this.#bound, ...fields }, message)
   }
 
   warn(message: string, fields?: LogFields): void {
-    this.#write('warn', { ...this.#bound, ...fields }, message)
+    this.#base.warn({ ...this.#bound, ...fields }, message)
   }
 
   error(message: string, fields?: LogFields): void {
-    this.#write('error', { ...this.#bound, ...fields }, message)
+    this.#base.error({ ...this.#bound, ...fields }, message)
   }
 
   child(fields: LogFields): Logger {
-    return new BoundLogger(this.#write, this.#writesDebug, { ...this.#bound, ...fields })
+    return new BoundLogger(this.#base, { ...this.#bound, ...fields })
   }
 }

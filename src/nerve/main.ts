@@ -1,4 +1,5 @@
 import { afterIo, pause, systemClock } from '../core/clock.ts'
+import { adminReadAtStart } from '../core/config/read-at-start.ts'
 import type { Daemon, DaemonContext, DaemonType, Host } from '../core/daemon.ts'
 import { runDaemon } from '../core/daemon.ts'
 import { createPingTask } from '../core/pings.ts'
@@ -36,6 +37,7 @@ const nerve: DaemonType<NerveConfig> = {
   },
   load: ({ configFile: file, lenient, instanceId }, environment) =>
     loadNerveConfig({ file, environment, lenient, instanceId }),
+  readAtStart: ({ admin, keyNames }) => adminReadAtStart(admin, keyNames),
   async check({ services }, log) {
     const staged = await stageServices(services, new Map(), checkTypes, log)
     for (const { checks } of staged.values()) for (const { check } of checks.values()) check.close?.()

@@ -17,6 +17,8 @@ export interface NerveConfig {
   /** File whose modification time says that nerve is alive. */
   readonly heartbeatPath?: string | undefined
   readonly statsd?: StatsdConfig | undefined
+  /** What the file calls keys of ours that people are told of, where it is in another dialect. */
+  readonly keyNames?: Readonly<Record<string, string>>
 }
 
 export interface ServiceConfig {

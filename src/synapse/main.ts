@@ -1,5 +1,6 @@
 import { createBackoff } from '../core/backoff.ts'
 import { pause } from '../core/clock.ts'
+import { adminReadAtStart } from '../core/config/read-at-start.ts'
 import { type Daemon, type DaemonContext, type DaemonType, type Host, runDaemon } from '../core/daemon.ts'
 import { messageOf } from '../core/errors.ts'
 import { createPingTask } from '../core/pings.ts'
@@ -42,6 +43,7 @@ const synapse: DaemonType<SynapseConfig> = {
     version,
   },
   load: ({ configFile: file, lenient }, environment) => loadSynapseConfig({ file, environment, lenient }),
+  readAtStart: ({ admin, stateDirectory }) => ({ ...adminReadAtStart(admin), state_directory: stateDirectory }),
   check: async () => {},
   start,
 }

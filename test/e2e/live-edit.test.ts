@@ -99,4 +99,13 @@ describe('live edits touch only what they change', function () {
     assert.deepEqual(failures, [])
     assert.match(synapse.output, /timeout server|web/)
   })
+
+  it('synapse: an edited state_directory waits for the next start, as one warning tells', async () => {
+    const told = () => synapse.output.match(/takes effect when synapse is started again: [\w., ]*/g) ?? []
+    assert.deepEqual(told(), [])
+    await synapse.configure({ ...job.synapseConfig(), state_directory: `${synapse.directory}/elsewhere` })
+    synapse.hup()
+    await eventually(() => assert.equal(told().length, 1))
+    assert.deepEqual(told(), ['takes effect when synapse is started again: state_directory'])
+  })
 })

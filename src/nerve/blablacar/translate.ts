@@ -6,6 +6,9 @@ import type { BlablacarCheck, BlablacarConfig, BlablacarService } from './schema
 /** Reads the options of a plug-in of ours, with its defaults. */
 export type ReadOptions = (kind: 'check' | 'reporter', plugin: Translated) => Readonly<Record<string, unknown>>
 
+/** The top-level keys that people are told of while nerve runs. */
+const KEY_NAMES = { 'admin.host': 'apiHost', 'admin.port': 'apiPort', state_directory: 'stateDirectory' }
+
 /** BlaBlaCar's configuration in the words of our own model. @throws what `read` throws. */
 export function translate(parsed: BlablacarConfig, instanceId: string, read: ReadOptions): NerveConfig {
   const { apiHost, apiPort, apiToken, logLevel, stateDirectory } = parsed
@@ -16,6 +19,7 @@ export function translate(parsed: BlablacarConfig, instanceId: string, read: Rea
     logLevel,
     drainMs: 0,
     ...(stateDirectory === undefined ? {} : { stateDirectory }),
+    keyNames: KEY_NAMES,
   }
 }
 
