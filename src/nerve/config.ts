@@ -4,7 +4,6 @@ import { type Fingerprints, inputsOf } from '../core/config/input-files.ts'
 import { type ConfigDialect, type Loaded, type LoadOptions, loadConfig } from '../core/config/load.ts'
 import { phrase } from '../core/config/phrases.ts'
 import { optionsOf } from '../core/config/plugin-options.ts'
-import { formatPath } from '../core/config/problems.ts'
 import { withYaml11Flags } from '../core/config/yaml-flags.ts'
 import type { Registry } from '../core/registry.ts'
 import type { Json } from '../core/service-instance.ts'
@@ -86,16 +85,16 @@ export async function loadNerveConfig({ instanceId, ...options }: NerveLoadOptio
   })
 }
 
-/** The options of a check or reporter that another dialect was translated to. @throws Error that says what they forbid. */
+/** The options of a check or reporter that another dialect was translated to. */
 const readOptions: ReadOptions = (kind, { type, options }) => {
   const plugin = kind === 'check' ? checkRegistry.get(type) : reporterRegistry.get(type)
   const result = plugin.options.safeExtend({}).strict().safeParse(options, { error: phrase })
-  if (result.success) return result.data
-  const told = result.error.issues.map((issue) => {
-    const path = issue.code === 'unrecognized_keys' ? issue.keys : issue.path.map(String)
-    return `${formatPath(path)}: ${issue.message}`
-  })
-  throw new Error(told.join('; '))
+  if (result.success) return { ok: true, value: result.data }
+  const mistakes = result.error.issues.map(({ path, message }) => ({
+    path: path.map((step) => (typeof step === 'number' ? step : String(step))),
+    message,
+  }))
+  return { ok: false, mistakes }
 }
 
 /** What building the model takes beside what was parsed. */

@@ -282,7 +282,31 @@ describe('conformance to go-nerve: configuration', function () {
     {
       title: '1.5 a datasource that its driver cannot read',
       keys: 'port: 6, checks: [{type: sql, datasource: nonsense}]',
-      says: '.checks[0]: datasource: expected user:password@tcp(host:port)/database',
+      says: '.checks[0].datasource: expected user:password@tcp(host:port)/database',
+      stage: 2,
+    },
+    {
+      title: '1.5 a path with a blank',
+      keys: 'port: 7, checks: [{type: http, path: /a b}]',
+      says: '.checks[0].path: expected a path like /health',
+      stage: 2,
+    },
+    {
+      title: '1.5 a url that is none of http',
+      keys: "port: 8, checks: [{type: proxyhttp, urls: [a, 'ftp://b']}]",
+      says: '.checks[0].urls[1]: expected an http or https URL',
+      stage: 2,
+    },
+    {
+      title: '1.5 a proxyPassword without proxyUsername',
+      keys: 'port: 9, checks: [{type: proxyhttp, urls: [a], proxyPassword: x}]',
+      says: '.checks[0].proxyPassword: needs proxyUsername',
+      stage: 2,
+    },
+    {
+      title: '1.5 a podName that no pod can have',
+      keys: 'port: 10, checks: [{type: kubernetes, podName: Web_1}]',
+      says: '.checks[0].podName: expected a name of Kubernetes',
       stage: 2,
     },
   ]
@@ -314,7 +338,10 @@ describe('conformance to go-nerve: configuration', function () {
         assert.ok(line.startsWith(says), line)
       })
     it('1.5 kubernetes outside of a pod', async () => {
-      await isBad('services: [{port: 1, checks: [{type: kubernetes, podName: web-0}]}]', /kubernetes|serviceaccount/)
+      await isBad(
+        'services: [{port: 1, checks: [{type: kubernetes, podName: web-0}]}]',
+        /nerve does not run in a pod with a service account: cannot read token_file: ENOENT/,
+      )
     })
   })
 })

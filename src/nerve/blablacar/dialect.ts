@@ -2,11 +2,10 @@ import type { ConfigDialect } from '../../core/config/load.ts'
 import type { Problem } from '../../core/config/problems.ts'
 import { problemAt, type Sources } from '../../core/config/sources.ts'
 import { parseTemplatedFile } from '../../core/config/templated-file.ts'
-import { messageOf } from '../../core/errors.ts'
 import { withLabelsAsWritten } from '../label-text.ts'
 import type { NerveConfig } from '../model.ts'
 import { MIN_INTERVALS } from '../warm-up.ts'
-import { translateCheck, translateReporter } from './plug-ins.ts'
+import { type Translated, translateCheck, translateReporter } from './plug-ins.ts'
 import { type BlablacarConfig, type BlablacarService, blablacarSchema } from './schema.ts'
 import { type ReadOptions, serviceNameOf, translate } from './translate.ts'
 
@@ -57,21 +56,23 @@ function pluginProblems(
   sources: Sources,
   read: ReadOptions,
 ): readonly Problem[] {
-  const attempt = (path: readonly (string | number)[], use: () => unknown): readonly Problem[] => {
-    try {
-      use()
-      return []
-    } catch (error) {
-      return [problemAt(sources, ['services', index, ...path], messageOf(error))]
-    }
+  const mistakesOf = (kind: 'check' | 'reporter', plugin: Translated, at: number): readonly Problem[] => {
+    const reading = read(kind, plugin)
+    if (reading.ok) return []
+    return reading.mistakes.map(({ path: [key = '', ...inside], message }) => {
+      const path = ['services', index, `${kind}s`, at, theirWords(String(key), plugin), ...inside]
+      return problemAt(sources, path, theirWords(message, plugin))
+    })
   }
   return [
-    ...checks.flatMap((check, at) => attempt(['checks', at], () => read('check', translateCheck(check)))),
-    ...reporters.flatMap((reporter, at) =>
-      attempt(['reporters', at], () => read('reporter', translateReporter(reporter))),
-    ),
+    ...checks.flatMap((check, at) => mistakesOf('check', translateCheck(check), at)),
+    ...reporters.flatMap((reporter, at) => mistakesOf('reporter', translateReporter(reporter), at)),
   ]
 }
+
+/** A text with the keys of BlaBlaCar's file in place of our own. */
+const theirWords = (text: string, { theirKeys = {} }: Translated): string =>
+  text.replace(/\w+/g, (word) => theirKeys[word] ?? word)
 
 function silentDefaults({ checks, reporters }: BlablacarService, index: number, sources: Sources): readonly Problem[] {
   const warn = (message: string) => problemAt(sources, ['services', index], message, { severity: 'warning' })

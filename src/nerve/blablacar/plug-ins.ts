@@ -4,6 +4,8 @@ import type { BlablacarCheck, BlablacarReporter } from './schema.ts'
 export interface Translated {
   readonly type: string
   readonly options: Readonly<Record<string, unknown>>
+  /** What their file calls the options that have another name there. */
+  readonly theirKeys?: Readonly<Record<string, string>>
   /** Where a check goes when not to its service. */
   readonly host?: string | undefined
   readonly port?: number | undefined
@@ -19,10 +21,15 @@ export function translateCheck(check: BlablacarCheck): Translated {
     case 'tcp':
       return { type: 'tcp', options: {}, ...where }
     case 'http':
-      return { type: 'http', options: httpOptions(check.path, check.timeoutInMilli), ...where }
+      return { type: 'http', options: httpOptions(check.path, check.timeoutInMilli), theirKeys: HTTP_KEYS, ...where }
     case 'https': {
       const options = { ...httpOptions(check.path, check.timeoutInMilli), ssl: true, ssl_verify: false }
-      return { type: 'http', options: { ...options, ssl_timeout: check.timeoutInMilli / 1000 }, ...where }
+      return {
+        type: 'http',
+        options: { ...options, ssl_timeout: check.timeoutInMilli / 1000 },
+        theirKeys: HTTP_KEYS,
+        ...where,
+      }
     }
     case 'proxyhttp': {
       const { urls, failOnAnyUnreachable, proxyHost, proxyPort, proxyUsername, proxyPassword } = check
@@ -30,6 +37,7 @@ export function translateCheck(check: BlablacarCheck): Translated {
       return {
         type: 'proxyhttp',
         options: { ...options, fail_on_any_unreachable: failOnAnyUnreachable },
+        theirKeys: { username: 'proxyUsername', password: 'proxyPassword' },
         host: proxyHost || where.host,
         port: proxyPort ?? port,
         declared: where,
@@ -49,10 +57,12 @@ export function translateCheck(check: BlablacarCheck): Translated {
       return { type: 'exec', options: { command: check.command }, ...where }
     case 'kubernetes': {
       const options = { pod_name: check.podName, namespace: check.namespace, ...given(where) }
-      return { type: 'kubernetes', options, declared: where }
+      return { type: 'kubernetes', options, theirKeys: { pod_name: 'podName' }, declared: where }
     }
   }
 }
+
+const HTTP_KEYS = { uri: 'path' }
 
 /** Any status but an error of the server passes; each phase may take the whole time, which the run as a whole keeps to. */
 function httpOptions(path: string, timeoutMs: number) {
@@ -79,9 +89,17 @@ export function translateReporter(reporter: BlablacarReporter): Translated {
           expose_on_unavailable: exposeOnUnavailable,
           refresh_interval: refreshIntervalInMilli / 1000,
         },
+        theirKeys: ZOOKEEPER_KEYS,
       }
     }
   }
+}
+
+const ZOOKEEPER_KEYS = {
+  zk_hosts: 'hosts',
+  zk_path: 'path',
+  zk_session_timeout: 'connectionTimeoutInMilli',
+  refresh_interval: 'refreshIntervalInMilli',
 }
 
 /** Those of the keys that a datasource refers to, e.g. with `{{.Username}}`; without a datasource all count. */

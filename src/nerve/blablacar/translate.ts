@@ -1,16 +1,27 @@
+import type { ConfigPath } from '../../core/config/problems.ts'
 import type { CheckConfig, HooksConfig, NerveConfig, PluginConfig, ServiceConfig } from '../model.ts'
 import { DEFAULT_INTERVALS } from '../warm-up.ts'
 import { type Translated, translateCheck, translateReporter } from './plug-ins.ts'
 import type { BlablacarCheck, BlablacarConfig, BlablacarService } from './schema.ts'
 
 /** Reads the options of a plug-in of ours, with its defaults. */
-export type ReadOptions = (kind: 'check' | 'reporter', plugin: Translated) => Readonly<Record<string, unknown>>
+export type ReadOptions = (kind: 'check' | 'reporter', plugin: Translated) => OptionsReading
+
+/** What was read, or what the options forbid, by our own keys. */
+export type OptionsReading =
+  | { readonly ok: true; readonly value: Readonly<Record<string, unknown>> }
+  | { readonly ok: false; readonly mistakes: readonly { readonly path: ConfigPath; readonly message: string }[] }
 
 /** The top-level keys that people are told of while nerve runs. */
 const KEY_NAMES = { 'admin.host': 'apiHost', 'admin.port': 'apiPort', state_directory: 'stateDirectory' }
 
-/** BlaBlaCar's configuration in the words of our own model. @throws what `read` throws. */
-export function translate(parsed: BlablacarConfig, instanceId: string, read: ReadOptions): NerveConfig {
+/** BlaBlaCar's configuration in the words of our own model. @throws RangeError for options that `read` refuses: look for them first. */
+export function translate(parsed: BlablacarConfig, instanceId: string, readOptions: ReadOptions): NerveConfig {
+  const read: ReadGoodOptions = (kind, plugin) => {
+    const reading = readOptions(kind, plugin)
+    if (!reading.ok) throw new RangeError(reading.mistakes.map(({ message }) => message).join('; '))
+    return reading.value
+  }
   const { apiHost, apiPort, apiToken, logLevel, stateDirectory } = parsed
   return {
     instanceId,
@@ -22,6 +33,8 @@ export function translate(parsed: BlablacarConfig, instanceId: string, read: Rea
     keyNames: KEY_NAMES,
   }
 }
+
+type ReadGoodOptions = (...args: Parameters<ReadOptions>) => Readonly<Record<string, unknown>>
 
 /** What a service is called: in the API, in metrics and in the name of its znode. */
 export const serviceNameOf = ({ name, host, port }: BlablacarService): string => name || `${host}:${port}`
@@ -36,7 +49,7 @@ export const DEFAULT_CHECK: BlablacarCheck = {
   checkIntervalInMilli: 1000,
 }
 
-function translateService(service: BlablacarService, read: ReadOptions): ServiceConfig {
+function translateService(service: BlablacarService, read: ReadGoodOptions): ServiceConfig {
   const { host, port, checks, reporters, reporterServiceName, haproxyServerOptions } = service
   const name = serviceNameOf(service)
   const toPlugin = (plugin: Translated): PluginConfig => ({ type: plugin.type, options: read('reporter', plugin) })
@@ -69,7 +82,7 @@ function buildCheck(
   serviceName: string,
   service: BlablacarService,
   check: BlablacarCheck,
-  read: ReadOptions,
+  read: ReadGoodOptions,
 ): CheckConfig {
   const translated = translateCheck(check)
   const options = read('check', translated)

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { port, text } from '../../core/config/schema.ts'
+import { messageOf, SmartStackError } from '../../core/errors.ts'
 import { defineCheck } from './check.ts'
 import { destroyConnection, exchange, type HttpConnection, HttpProgress, prepareHttp } from './http-connection.ts'
 import { createKept } from './kept.ts'
@@ -45,12 +46,13 @@ export const kubernetes = defineCheck({
     const onPhase = (waitingFor: string) => {
       progress.waitingFor = waitingFor
     }
+    const readToken = await prepareToken(settings.token_file)
+    await readAccount('ca_file', settings.ca_file) // told in the words of this check, should it be missing
     const connect = await prepareHttp()
     const { where, openSocket } = await prepareSocket(context, tlsOf(settings), {
       onPhase,
       ALPNProtocols: ['http/1.1'],
     })
-    const readToken = await prepareToken(settings.token_file)
     const connections = createKept<HttpConnection>({
       keep: settings.keep_alive,
       open: async (signal) => connect(await openSocket(signal)),
@@ -84,7 +86,18 @@ const tlsOf = ({ ca_file }: KubernetesOptions) => ({ ssl: true, ssl_verify: true
 
 /** Kubernetes renews the token about every hour. @throws SmartStackError CONFIG_INVALID: outside a pod there is none. */
 async function prepareToken(path: string): Promise<() => Promise<string>> {
-  const read = async () => (await readSetting('token_file', path)).trim()
+  const read = async () => (await readAccount('token_file', path)).trim()
   await read()
   return read
+}
+
+/** Says what is missing when it is a file that Kubernetes puts into a pod: the name of its option helps nobody then. */
+async function readAccount(key: string, path: string): Promise<string> {
+  try {
+    return await readSetting(key, path)
+  } catch (cause) {
+    const isOfPod = path.startsWith(`${ACCOUNT}/`)
+    const why = isOfPod ? `nerve does not run in a pod with a service account: ${messageOf(cause)}` : messageOf(cause)
+    throw new SmartStackError('CONFIG_INVALID', why, { cause })
+  }
 }

@@ -37,6 +37,7 @@ describe('loadNerveConfig() of a file of BlaBlaCar', () => {
         admin: { host: '', port: 3454 },
         logLevel: 'info',
         drainMs: 0,
+        keyNames: { 'admin.host': 'apiHost', 'admin.port': 'apiPort', state_directory: 'stateDirectory' },
         services: [
           {
             name: '127.0.0.1:80',
@@ -346,8 +347,21 @@ describe('loadNerveConfig() of a file of BlaBlaCar', () => {
         name: 'what a check of ours does not take',
         text: 'services:\n  - port: 80\n    checks:\n      - {type: kubernetes, podName: My_Pod}\n',
         expected: [
-          'nerve.yml:4:9 services[0].checks[0]: pod_name: expected a name of Kubernetes: lower-case letters, digits, - and .',
+          'nerve.yml:4:37 services[0].checks[0].podName: expected a name of Kubernetes: lower-case letters, digits, - and .',
         ],
+      },
+      {
+        name: 'what the options of a check of ours forbid, each at its place and in the words of the file',
+        text: 'services:\n  - port: 80\n    checks:\n      - type: proxyhttp\n        URLs: [a, "ftp://b"]\n        proxyPassword: x\n',
+        expected: [
+          'nerve.yml:5:19 services[0].checks[0].urls[1]: expected an http or https URL',
+          'nerve.yml:6:24 services[0].checks[0].proxyPassword: needs proxyUsername',
+        ],
+      },
+      {
+        name: 'a path that no request can have',
+        text: 'services: [{port: 80, checks: [{type: https, path: /a b}]}]',
+        expected: ['nerve.yml:1:52 services[0].checks[0].path: expected a path like /health, without blanks'],
       },
       {
         name: 'a zookeeper reporter without a path',
