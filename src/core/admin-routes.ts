@@ -16,7 +16,7 @@ export interface AdminRequest {
 }
 
 export interface AdminRoute {
-  /** GET answers HEAD too. */
+  /** GET answers HEAD too, unless it changes something: HEAD never does. */
   readonly methods: readonly ('GET' | 'PUT' | 'POST' | 'DELETE')[]
   /** A step that starts with `:` stands for any one: `/services/:service/status`. */
   readonly path: string
@@ -41,15 +41,19 @@ export type RouteMatch =
 
 /** Finds the route of a request; the first that fits counts. */
 export function matchRoute(routes: readonly AdminRoute[], method: string, path: string): RouteMatch {
-  const asked = method === 'HEAD' ? 'GET' : method
   const fitting = routes.flatMap((route) => {
     const parameters = matchPath(route.path, path)
     return parameters === undefined ? [] : [{ route, parameters }]
   })
-  const found = fitting.find(({ route }) => (route.methods as readonly string[]).includes(asked))
+  const found = fitting.find(({ route }) => takes(route, method))
   if (found !== undefined) return { kind: 'found', ...found }
   if (fitting.length === 0) return { kind: 'unknown' }
   return { kind: 'other-method', allowed: [...new Set(fitting.flatMap(({ route }) => route.methods))] }
+}
+
+function takes({ methods, changes }: AdminRoute, method: string): boolean {
+  if (method === 'HEAD') return methods.includes('GET') && !changes
+  return (methods as readonly string[]).includes(method)
 }
 
 function matchPath(pattern: string, path: string): Readonly<Record<string, string>> | undefined {

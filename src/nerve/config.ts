@@ -22,6 +22,7 @@ import {
   type ParsedService,
   reporterRegistry,
 } from './schema.ts'
+import { nameWarnings } from './service-names.ts'
 
 export type {
   CheckConfig,
@@ -43,6 +44,7 @@ function dialectWith(checkTypes: Registry<CheckType>): ConfigDialect<ParsedConfi
       ...Object.entries(services).flatMap(([name, service]) => [
         ...idleKeys(name, service as ParsedService, sources),
         ...labelWarnings(name, (service as ParsedService).labels, sources),
+        ...nameWarnings({ name, port: Number((service as ParsedService).port) }, ['services', name], sources),
       ]),
     ],
     build: (parsed, serviceNames, fingerprints) => buildConfig(parsed, serviceNames, { checkTypes, fingerprints }),

@@ -87,7 +87,10 @@ async function start(initial: NerveConfig, context: DaemonContext): Promise<Daem
   const apiServices = () => supervisor.services().map((service) => apiService(service, manual))
   const routes = [
     ...apiRoutes(version, apiServices),
-    ...manualRoutes({ control: manual, services: () => supervisor.services(), now: () => clock.wallTime() }),
+    ...manualRoutes({
+      ...{ control: manual, services: () => supervisor.services(), now: () => clock.wallTime() },
+      directoryKey: () => config.keyNames?.['state_directory'] ?? 'state_directory',
+    }),
   ]
   return {
     tasks: [createPingTask(clock, () => supervisor.pings(), onPing), manual.task, spool.task, heartbeat],

@@ -17,6 +17,8 @@ export interface ManualApi {
   readonly services: () => readonly ManualApiService[]
   /** ms since 1970. */
   readonly now: () => number
+  /** What the configuration calls `state_directory`. */
+  readonly directoryKey: () => string
 }
 
 /** Text that goes into logs, files, znodes and terminals: one line of it. */
@@ -63,6 +65,8 @@ const commandSchema = z
     'enabled takes no expiry: it is what there is when nothing is said',
   )
 
+const KNOWN_KEYS = Object.keys(commandSchema.shape).join(', ')
+
 /**
  * The routes of manual state: GET `/manual` and `/manual/TARGET` tell, PUT and DELETE of a target change. A change is
  * answered at once; 202 says that `done` is still to come, which GET tells.
@@ -72,7 +76,7 @@ export function manualRoutes(api: ManualApi): readonly AdminRoute[] {
   return [
     {
       ...{ methods: ['GET'], path: '/manual', changes: false },
-      answer: () => json(200, { ...keeping(control), entries: entriesOf(control), services: services().map(tell) }),
+      answer: () => json(200, { ...keeping(api), entries: entriesOf(control), services: services().map(tell) }),
     },
     {
       ...{ methods: ['GET'], path: '/manual/:target', changes: false },
@@ -155,8 +159,8 @@ function bodyOf(body: string): object | undefined {
 const sentenceOf = ({ issues }: z.ZodError) =>
   issues
     .map((issue) => {
-      const path = issue.code === 'unrecognized_keys' ? issue.keys : issue.path
-      return path.length === 0 ? issue.message : `${path.join('.')}: ${issue.message}`
+      if (issue.code === 'unrecognized_keys') return `${issue.keys.join(', ')}: unknown key, known are ${KNOWN_KEYS}`
+      return issue.path.length === 0 ? issue.message : `${issue.path.join('.')}: ${issue.message}`
     })
     .join('; ')
 
@@ -166,20 +170,22 @@ function changed(api: ManualApi, target: string): AdminAnswer {
 }
 
 /** What is said of a target, and how far its services have come with that. */
-function tellTarget({ control, services }: ManualApi, target: string) {
+function tellTarget(api: ManualApi, target: string) {
+  const { control, services } = api
   const meant = servicesOf(target, services())
   const told = meant.map(tell)
   const related = new Set([target, ...meant.flatMap(targetsOf)])
   const entries = entriesOf(control).filter((entry) => related.has(entry.target))
   const isDown = entries.some((entry) => entry.target === target && entry.says === 'disabled')
   const asked = isDown ? told.filter(({ state }) => state === 'disabled') : told // some keep out of `all`
-  return { target, ...keeping(control), entries, services: told, done: asked.every(({ done }) => done) }
+  return { target, ...keeping(api), entries, services: told, done: asked.every(({ done }) => done) }
 }
 
 const entriesOf = ({ status }: ManualApi['control']) => status.entries.map(entryState)
 
-function keeping({ status: { file, kept, problem } }: ManualApi['control']) {
-  const hint = file === null ? 'not kept over a restart: set state_directory' : null
+function keeping({ control, directoryKey }: ManualApi) {
+  const { file, kept, problem } = control.status
+  const hint = file === null ? `not kept over a restart: set ${directoryKey()}` : null
   return { kept, file, problem, hint }
 }
 

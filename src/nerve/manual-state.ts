@@ -65,6 +65,10 @@ export const targetsOf = ({ name, port }: Pick<ManualService, 'name' | 'port'>):
   ALL,
 ]
 
+/** The target that means this service alone: one that is called `all` has none but that with its port. */
+export const ownTargetOf = ({ name, port }: Pick<ManualService, 'name' | 'port'>): string =>
+  name === ALL ? `${name}:${port}` : name
+
 /** The services that a target means. */
 export const servicesOf = <Service extends ManualService>(target: string, services: readonly Service[]) =>
   services.filter((service) => targetsOf(service).includes(target))

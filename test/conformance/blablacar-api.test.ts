@@ -205,6 +205,13 @@ describe('conformance to go-nerve: HTTP API', function () {
     })
   }
 
+  for (const path of ['/disable', '/enable', '/weight/9'])
+    it(`HEAD ${path} changes nothing: 405`, async () => {
+      const before = await web()
+      assert.equal((await call('HEAD', path)).status, 405)
+      assert.deepEqual(await web(), before)
+    })
+
   describe('who may change something', () => {
     it('nobody from elsewhere without a token, where there anybody may', async () => {
       assert.equal(await request('PUT', '/services/web/disable', elsewhere), 403)
@@ -226,6 +233,25 @@ describe('conformance to go-nerve: HTTP API', function () {
     it('anybody may read', async () => {
       assert.equal(await request('GET', '/status', elsewhere), 200)
     })
+  })
+
+  it('a service that is called all is taken down alone by its name, and a warning tells what all means by hand', async () => {
+    const other = await site.nerve([site.service('all'), site.service('beside')])
+    const states = async () =>
+      (await callApi(other, 'GET', '/status')).json<ServiceStatus[]>().map(({ Name, Status }) => `${Name} ${Status}`)
+    assert.match(
+      other.output,
+      /services\[0\]\.name: by hand, \\"all\\" means every service .*this one alone is all:\d+/,
+    )
+    assert.equal((await callApi(other, 'PUT', '/services/all/disable')).status, 200)
+    assert.deepEqual(await states(), ['all disabled', 'beside enabled'])
+    await callApi(other, 'PUT', '/services/all/enable')
+    assert.deepEqual(await states(), ['all enabled', 'beside enabled'])
+    await callApi(other, 'PUT', '/disable')
+    assert.deepEqual(await states(), ['all disabled', 'beside disabled'])
+    await callApi(other, 'PUT', '/enable')
+    assert.deepEqual(await states(), ['all enabled', 'beside enabled'])
+    await other.close()
   })
 
   it('before the checks have a verdict nothing is available: 503, and enable too; force is', async () => {

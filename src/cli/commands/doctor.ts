@@ -94,9 +94,15 @@ function configWarning(found: Problem): Finding {
   return warning('config', formatProblem(found), 'remove or mend the key')
 }
 
-async function examineNerve({ stateDirectory, hacheckSpool, heartbeatPath }: NerveConfig): Promise<Finding[]> {
+async function examineNerve(config: NerveConfig): Promise<Finding[]> {
+  const {
+    stateDirectory,
+    hacheckSpool,
+    heartbeatPath,
+    keyNames: { state_directory: key = 'state_directory' } = {},
+  } = config
   return [
-    ...(stateDirectory === undefined ? [] : [await examineDirectory('state_directory', stateDirectory)]),
+    ...(stateDirectory === undefined ? [] : [await examineDirectory(key, stateDirectory)]),
     ...(hacheckSpool === undefined ? [] : [await examineSpool(hacheckSpool)]),
     ...(heartbeatPath === undefined ? [] : [await examineDirectory('heartbeat_path', dirname(heartbeatPath))]),
   ]

@@ -4,6 +4,7 @@ import { problemAt, type Sources } from '../../core/config/sources.ts'
 import { parseTemplatedFile } from '../../core/config/templated-file.ts'
 import { withLabelsAsWritten } from '../label-text.ts'
 import type { NerveConfig } from '../model.ts'
+import { nameWarnings } from '../service-names.ts'
 import { MIN_INTERVALS } from '../warm-up.ts'
 import { type Translated, translateCheck, translateReporter } from './plug-ins.ts'
 import { type BlablacarConfig, type BlablacarService, blablacarSchema } from './schema.ts'
@@ -35,6 +36,7 @@ function findProblems({ services }: BlablacarConfig, sources: Sources, read: Rea
     const twice = `the name ${serviceNameOf(service)} is taken by services[${first}]; a name must be unique`
     return [
       ...(first === index ? [] : [problemAt(sources, ['services', index, 'name'], twice)]),
+      ...nameWarnings({ name: serviceNameOf(service), port: service.port }, ['services', index, 'name'], sources),
       ...warmUpProblems(service, index, sources),
       ...pluginProblems(service, index, sources, read),
       ...silentDefaults(service, index, sources),

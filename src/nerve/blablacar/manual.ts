@@ -1,5 +1,5 @@
 import type { ControlledService, ManualControl } from '../manual-control.ts'
-import type { ManualWord } from '../manual-state.ts'
+import { type ManualWord, ownTargetOf } from '../manual-state.ts'
 import type { ApiService } from './api.ts'
 
 /** Who said it, when it came in by these routes. */
@@ -8,7 +8,7 @@ const BY = 'HTTP API'
 /** A service for BlaBlaCar's HTTP API, whose requests become commands about that service. */
 export function apiService(service: ControlledService, control: Pick<ManualControl, 'say'>): ApiService {
   const { name, host, port, excludeFromGlobalDisable, availability } = service
-  const say = (says: ManualWord) => control.say({ target: name, says, reason: '', by: BY })
+  const say = (says: ManualWord) => control.say({ target: ownTargetOf(service), says, reason: '', by: BY })
   return {
     ...{ name, host, port, excludeFromGlobalDisable },
     availability: {

@@ -1,17 +1,20 @@
 import assert from 'node:assert/strict'
 import { type AdminRoute, isLoopback, json, matchRoute, whyRefused } from '../../../src/core/admin-routes.ts'
 
-const route = (path: string, methods: AdminRoute['methods'] = ['GET']): AdminRoute => ({
-  ...{ path, methods, changes: false },
+const route = (path: string, methods: AdminRoute['methods'] = ['GET'], changes = false): AdminRoute => ({
+  ...{ path, methods, changes },
   answer: () => json(200, path),
 })
 
 describe('matchRoute()', () => {
   const routes = [route('/status'), route('/services/:name/weight/:weight', ['PUT']), route('/status', ['PUT'])]
+  routes.push(route('/disable', ['PUT', 'GET'], true))
   const cases = [
     { method: 'GET', path: '/status', expected: 'GET /status {}' },
     { method: 'HEAD', path: '/status', expected: 'GET /status {}' },
     { method: 'PUT', path: '/status', expected: 'PUT /status {}' },
+    { method: 'GET', path: '/disable', expected: 'PUT /disable {}' },
+    { method: 'HEAD', path: '/disable', expected: 'other-method PUT GET' },
     { method: 'DELETE', path: '/status', expected: 'other-method GET PUT' },
     {
       method: 'PUT',

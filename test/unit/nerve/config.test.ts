@@ -336,6 +336,18 @@ describe('loadNerveConfig() accepts', () => {
     )
   })
 
+  it('loadNerveConfig() warns of a service that is called all, which means every service by hand', async () => {
+    const { warnings } = await load(
+      'instance_id: i\nservices:\n  all: {host: a, port: 80, zk_hosts: [a], zk_path: /a}\n',
+    )
+    assert.deepEqual(
+      warnings.map((warning) => formatProblem(warning).replace(/^.*\/nerve\.yaml/, '')),
+      [
+        ':3:3 services.all: by hand, "all" means every service (smartstack nerve disable all); this one alone is all:80',
+      ],
+    )
+  })
+
   it('loadNerveConfig() takes unknown keys for warnings when lenient', async () => {
     const { warnings } = await load(good.replace('timeout', 'timout'), { lenient: true })
     assert.equal(warnings.length, 1)

@@ -24,6 +24,7 @@ describe('manualRoutes()', () => {
   let entries: ManualEntry[]
   let services: ManualApiService[]
   let file: string | null
+  let directoryKey: string
   /** Resolves when what is said is kept. */
   let kept: Promise<void>
   beforeEach(() => {
@@ -32,6 +33,7 @@ describe('manualRoutes()', () => {
     entries = []
     services = [service('web'), service('db')]
     file = '/state/manual.json'
+    directoryKey = 'state_directory'
     kept = Promise.resolve()
   })
 
@@ -49,7 +51,8 @@ describe('manualRoutes()', () => {
       },
     }
     const [path = '', query] = url.split('?')
-    const match = matchRoute(manualRoutes({ control, services: () => services, now: () => NOW }), method, path)
+    const routes = manualRoutes({ control, services: () => services, now: () => NOW, directoryKey: () => directoryKey })
+    const match = matchRoute(routes, method, path)
     if (match.kind !== 'found') return { status: match.kind, answer: {} as Record<string, unknown>, changes: false }
     const body = typeof sent === 'string' ? sent : JSON.stringify(sent)
     const request = { parameters: match.parameters, query: new URLSearchParams(query), body }
@@ -67,6 +70,8 @@ describe('manualRoutes()', () => {
     file = null
     const { answer: forgetful } = await ask('GET', '/manual')
     assert.deepEqual([forgetful['kept'], forgetful['hint']], [false, 'not kept over a restart: set state_directory'])
+    directoryKey = 'stateDirectory'
+    assert.equal((await ask('GET', '/manual')).answer['hint'], 'not kept over a restart: set stateDirectory')
   })
 
   const good = [
@@ -89,7 +94,10 @@ describe('manualRoutes()', () => {
     { sent: [], error: 'expected JSON: a map with state or weight' },
     { sent: '{"state"', error: 'expected JSON: a map with state or weight' },
     { sent: { state: 'down' }, error: 'state: expected one of disabled, enabled, forced' },
-    { sent: { stat: 'disabled' }, error: 'stat: unknown key; give a state or a weight' },
+    {
+      sent: { stat: 'disabled' },
+      error: 'stat: unknown key, known are state, weight, reason, by, expires_in, expires_at; give a state or a weight',
+    },
     {
       sent: { weight: 0 },
       error: 'weight: expected a weight from 1 to 255, or default for what the configuration says',

@@ -69,6 +69,15 @@ describe('apiService()', () => {
     })
   }
 
+  it('speaks of one that is called all by its port: the name means every service', async () => {
+    const all = apiService({ ...controlled, name: 'all' }, { say: async (command) => void commands.push(command) })
+    await Promise.all([waitsFor(all.availability.disable(false)), all.availability.setWeight(9)])
+    assert.deepEqual(
+      commands.map(({ target }) => target),
+      ['all:80', 'all:80'],
+    )
+  })
+
   for (const shutdown of [true, false]) {
     it(`disable(${shutdown}) says it of the service, drains at once, and waits for both`, async () => {
       assert.deepEqual(await waitsFor(service().availability.disable(shutdown)), ['kept,drained', 'drained'])
