@@ -93,8 +93,8 @@ export class Registrar {
 
   /** Whether the registry says this, as far as we know, and nothing else is on its way to it. */
   says(registration: Registration | undefined): boolean {
-    if (this.#lastError !== undefined || !sameRegistration(this.#applied, registration)) return false
-    return this.#pending === undefined || sameRegistration(this.#pending.registration, registration)
+    if (this.#lastError !== undefined || !this.#isSame(this.#applied, registration)) return false
+    return this.#pending === undefined || this.#isSame(this.#pending.registration, registration)
   }
 
   /** Whether clients may see a registration: we know of one, or one is on its way to a registry that has not answered yet. */
@@ -213,7 +213,7 @@ export class Registrar {
 
   #onReported(desired: Registration): void {
     const failedBefore = this.#lastError
-    const changed = !sameRegistration(this.#applied, desired) || failedBefore !== undefined
+    const changed = !this.#isSame(this.#applied, desired) || failedBefore !== undefined
     const from = this.#applied?.kind ?? 'unknown'
     this.#lastError = undefined
     this.#applied = desired
@@ -223,6 +223,10 @@ export class Registrar {
       this.#options.log.info('registration changed', fields)
     }
     this.#options.onReported(desired, changed)
+  }
+
+  #isSame(a: Registration | undefined, b: Registration | undefined): boolean {
+    return sameRegistration(a, b, this.#reporter.showsAbsent?.() ?? false)
   }
 
   #onFailed(error: unknown): void {

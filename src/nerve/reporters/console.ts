@@ -18,6 +18,7 @@ export const console = defineReporter({
         printed = line
         return {}
       },
+      showsAbsent: () => true,
       state: () => ({ type: 'console' }),
       close: async () => {},
     }

@@ -54,6 +54,7 @@ function createRecord(service: string, path: string): Reporter {
       written = line
       return {}
     },
+    showsAbsent: () => true,
     state: () => ({ type: 'file', path }),
     close: async () => {},
   }

@@ -22,9 +22,13 @@ export type Registration =
       readonly ifPresent?: InstancePayload
     }
 
-/** Whether both leave the same in the registry. */
-export const sameRegistration = (a: Registration | undefined, b: Registration | undefined): boolean =>
-  a?.kind === b?.kind && isDeepStrictEqual(a?.payload, b?.payload)
+/** Whether both leave the same in a registry, which may show what is said of a service that is absent or not. */
+export const sameRegistration = (
+  a: Registration | undefined,
+  b: Registration | undefined,
+  showsAbsent: boolean,
+): boolean =>
+  a?.kind === b?.kind && ((a?.kind === 'absent' && !showsAbsent) || isDeepStrictEqual(a?.payload, b?.payload))
 
 /** How a registration was written again before its time to live ended. */
 export type Renewal =
@@ -72,6 +76,8 @@ export interface Reporter {
   holds?(): string | undefined
   /** Whether the registry may hold something of it, also what was written and not answered yet. Default: while `reconcile` runs. */
   mayHold?(): boolean
+  /** Whether the payload of an absent registration can be seen, so that a change of it is one. Default: it cannot. */
+  showsAbsent?(): boolean
   /** What the status page shows, e.g. the path of the znode. */
   state(): Readonly<Record<string, unknown>>
   /**

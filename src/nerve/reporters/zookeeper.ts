@@ -160,6 +160,10 @@ class ZookeeperReporter implements Reporter {
     return this.#node.mayExist
   }
 
+  showsAbsent(): boolean {
+    return this.#config.expose_on_unavailable
+  }
+
   state() {
     return { type: 'zookeeper', path: this.#node.path ?? null, session: this.#session.state }
   }

@@ -30,6 +30,7 @@ describe('Registrar', () => {
   let mayHold: boolean | undefined
   /** Whether the reporter takes an edited configuration. */
   let takes: boolean
+  let showsAbsent: boolean | undefined
 
   const fake = defineReporter({
     type: 'fake',
@@ -46,6 +47,7 @@ describe('Registrar', () => {
       holds: () => held[place],
       reconfigure: (options) => takes && events.push(`${place} takes ${JSON.stringify(options)}`) > 0,
       ...(mayHold === undefined ? {} : { mayHold: () => mayHold === true }),
+      ...(showsAbsent === undefined ? {} : { showsAbsent: () => showsAbsent === true }),
       state: () => ({ path: place }),
       close: async () => {
         events.push(`${place} closed`)
@@ -65,6 +67,7 @@ describe('Registrar', () => {
     answers = new Map()
     mayHold = undefined
     takes = false
+    showsAbsent = undefined
   })
 
   const create = (place = 'a', random = 0) =>
@@ -292,6 +295,31 @@ describe('Registrar', () => {
     await registrar.done
     assert.deepEqual(events.slice(2, 3), ['a absent'])
   })
+
+  for (const [shows, expected] of [
+    [true, ['absent changed', 'absent changed', 'absent']],
+    [undefined, ['absent changed', 'absent', 'absent']],
+  ] as const)
+    it(`another reason of an absent service is ${shows ? 'a change where it can be seen' : 'no change where nothing is registered'}`, async () => {
+      showsAbsent = shows
+      const because = (unavailableReason: string): Registration => {
+        const payload = { ...present().payload, available: false, unavailableReason }
+        return { kind: 'absent', payload }
+      }
+      wanted = { registration: because('refused after 12 ms') }
+      const registrar = create()
+      await clock.advance(100)
+      for (const registration of [because('refused after 13 ms'), because('refused after 13 ms')]) {
+        wanted = { registration }
+        registrar.trigger()
+        await clock.advance(100)
+        assert.equal(registrar.says(registration), true)
+      }
+      assert.deepEqual(reports, expected)
+      const told = log.lines.filter(({ message }) => message === 'registration changed')
+      assert.equal(told.length, expected.filter((report) => report.endsWith('changed')).length)
+      await end(registrar)
+    })
 
   it('says what the registry says, but not while something else is on its way to it', async () => {
     wanted = { registration: absent }

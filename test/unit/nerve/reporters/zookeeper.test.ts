@@ -67,6 +67,13 @@ describe('zookeeper reporter', () => {
     assert.equal(reporter.mayHold?.(), false)
   })
 
+  it('showsAbsent() tells of expose_on_unavailable, also of an edited one', async () => {
+    assert.equal(reporter.showsAbsent?.(), false)
+    const options = { zk_hosts: ['zk1:2181'], zk_path: '/web', expose_on_unavailable: true }
+    assert.equal(reporter.reconfigure?.(zookeeper.options.parse(options)), true)
+    assert.equal(reporter.showsAbsent?.(), true)
+  })
+
   it('registers at once when the session was lost', async () => {
     await reporter.reconcile(present(), never)
     session.expire()
