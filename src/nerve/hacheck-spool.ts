@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { type Clock, pause } from '../core/clock.ts'
@@ -93,8 +93,12 @@ export async function readSpool(directory: string): Promise<ManualEntries> {
       .map(({ name }) => name)
       .sort()
       .map(async (name) => {
-        const text = await readFile(join(directory, name), 'utf8').catch(nothingIfMissing)
-        return text === undefined ? [] : [decodeSpoolFile(name, text)]
+        const path = join(directory, name)
+        const [text, times] = await Promise.all([
+          readFile(path, 'utf8').catch(nothingIfMissing),
+          stat(path).catch(nothingIfMissing),
+        ])
+        return text === undefined || times === undefined ? [] : [decodeSpoolFile(name, text, Math.round(times.mtimeMs))]
       }),
   )
   return entries.flat()
@@ -107,12 +111,15 @@ function nothingIfMissing(error: unknown): undefined {
 
 const MAX_REASON = 500
 
-/** Times are seconds since 1970. A text that is no such JSON is the reason alone, as for hacheck. */
-export function decodeSpoolFile(target: string, text: string): ManualEntry {
+/**
+ * Times are seconds since 1970. A text that is no such JSON is the reason alone, as for hacheck; then it is said since the
+ * file was written, `writtenAt` in ms since 1970.
+ */
+export function decodeSpoolFile(target: string, text: string, writtenAt: number): ManualEntry {
   const { reason, expiration, creation } = contentOf(text)
   const expiresAt = instantOf(expiration)
   return {
-    ...{ target, says: { kind: 'disabled' }, by: HACHECK, since: instantOf(creation) ?? 0, expiresAt },
+    ...{ target, says: { kind: 'disabled' }, by: HACHECK, since: instantOf(creation) ?? writtenAt, expiresAt },
     reason: String(reason ?? '')
       .replaceAll(/\p{Cc}+/gu, ' ')
       .trim()

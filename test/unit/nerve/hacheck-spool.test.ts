@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { decodeSpoolFile, HacheckSpool } from '../../../src/nerve/hacheck-spool.ts'
+import { decodeSpoolFile, HacheckSpool, readSpool } from '../../../src/nerve/hacheck-spool.ts'
 import { eventually } from '../../harness/eventually.ts'
 import { FakeClock } from '../../harness/fake-clock.ts'
 import { filesWaitedFor, makeHangingFile, releaseHangingFile } from '../../harness/hanging-file.ts'
 import { recordingLog } from '../../harness/recording-log.ts'
 
 const disabled = { target: 'web', says: { kind: 'disabled' }, by: 'hacheck' }
+
+const WRITTEN = 1_600_000_000_000
 
 describe('decodeSpoolFile()', () => {
   const cases = [
@@ -18,27 +20,27 @@ describe('decodeSpoolFile()', () => {
     },
     {
       text: '{"reason": "deploy", "expiration": null}',
-      expected: { reason: 'deploy', since: 0, expiresAt: undefined },
+      expected: { reason: 'deploy', since: WRITTEN, expiresAt: undefined },
     },
-    { text: 'down for\na while\n', expected: { reason: 'down for a while', since: 0, expiresAt: undefined } },
+    { text: 'down for\na while\n', expected: { reason: 'down for a while', since: WRITTEN, expiresAt: undefined } },
     {
       text: 'x'.repeat(501),
-      expected: { reason: 'x'.repeat(500), since: 0, expiresAt: undefined },
+      expected: { reason: 'x'.repeat(500), since: WRITTEN, expiresAt: undefined },
     },
     {
       text: '{"creation": "1700000000", "expiration": 0}',
-      expected: { reason: '', since: 0, expiresAt: undefined },
+      expected: { reason: '', since: WRITTEN, expiresAt: undefined },
     },
-    { text: '', expected: { reason: '', since: 0, expiresAt: undefined } },
-    { text: '[1]', expected: { reason: '[1]', since: 0, expiresAt: undefined } },
+    { text: '', expected: { reason: '', since: WRITTEN, expiresAt: undefined } },
+    { text: '[1]', expected: { reason: '[1]', since: WRITTEN, expiresAt: undefined } },
     {
       text: '{"reason": 7, "creation": "x", "expiration": 1e300}',
-      expected: { reason: '7', since: 0, expiresAt: undefined },
+      expected: { reason: '7', since: WRITTEN, expiresAt: undefined },
     },
   ]
   for (const { text, expected } of cases) {
     it(`${JSON.stringify(text).slice(0, 80)} is disabled: ${expected.reason.slice(0, 80)}`, () =>
-      assert.deepEqual(decodeSpoolFile('web', text), { ...disabled, ...expected }))
+      assert.deepEqual(decodeSpoolFile('web', text, WRITTEN), { ...disabled, ...expected }))
   }
 })
 
@@ -75,6 +77,14 @@ describe('HacheckSpool', () => {
     await rm(join(directory, 'all'))
     await spool.look()
     assert.deepEqual(told, [['all', 'web'], ['web']])
+  })
+
+  it('an entry that is text alone is said since its file was written', async () => {
+    const file = join(directory, 'web')
+    await writeFile(file, 'down for a while')
+    await utimes(file, WRITTEN / 1000, WRITTEN / 1000)
+    const [entry] = await readSpool(directory)
+    assert.deepEqual([entry?.reason, entry?.since], ['down for a while', WRITTEN])
   })
 
   it('tells entries in the order of their names', async () => {
