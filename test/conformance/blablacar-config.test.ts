@@ -109,6 +109,37 @@ describe('conformance to go-nerve: configuration', function () {
         'services: [{port: 80, preferIpv4: yes, setServiceAsDownOnShutdown: no, noMetrics: on, excludeFromGlobalDisable: off}]',
       )
     })
+    it('y, Y, n, N are booleans too', async () => {
+      await isGood(
+        'services: [{port: 80, preferIpv4: y, setServiceAsDownOnShutdown: N, noMetrics: Y, excludeFromGlobalDisable: n}]',
+      )
+    })
+    for (const [written, meant] of [
+      ['010', 8],
+      ['0o10', 8],
+      ['08', 8],
+      ['0x1F', 31],
+      ['0b101', 5],
+      ['1_000', 1000],
+      ['+12', 12],
+      ['1e3', 1000],
+      ['7.0', 7],
+    ] as const)
+      it(`the number ${written} is ${meant}`, async () => {
+        await isBad(
+          `services: [{port: ${written}}, {port: ${meant}}]`,
+          new RegExp(`the name 127\\.0\\.0\\.1:${meant} is taken`),
+        )
+      })
+    it('1:30 is text', async () => {
+      await isBad('services: [{port: 1:30}]', /services\[0\]\.port: found "1:30", expected a port number/)
+    })
+    it('a key that is given twice, of which the last counts there, is an error', async () => {
+      await isBad('services:\n  - port: 80\n    port: 81\n', /FILE:3:5: the key "port" is given twice/)
+    })
+    it('a second document, which is not read there, is an error', async () => {
+      await isBad('services: [{port: 80}]\n---\nservices: [{port: 81}]\n', /FILE:2:1: .*a second document starts here/)
+    })
     it('an unknown key, which is ignored there, is an error that names the nearest one', async () => {
       await isBad('services:\n  - {port: 80, wieght: 9}\n', /FILE:2:16 services\[0\]\.wieght: .*Did you mean "weight"/)
     })

@@ -11,6 +11,8 @@ import {
   type ParsedNode,
   parseDocument,
   type Scalar,
+  type ScalarTag,
+  type Tags,
   visit,
   type YAMLMap,
 } from 'yaml'
@@ -67,6 +69,8 @@ const START: Position = { line: 1, column: 1 }
 export interface SourceOptions {
   /** Nothing comes from the environment: `${NAME}` is text like any other. Default false. */
   readonly isPlain?: boolean
+  /** Plain scalars that mean something else than in YAML 1.2. Default: none. */
+  readonly scalars?: readonly ScalarTag[]
   /** The place that the people who wrote the text know, of an offset in it. Default: in the text itself. */
   readonly positionOf?: (offset: number) => Position
 }
@@ -76,14 +80,15 @@ export function parseSourceFile(
   file: string,
   text: string,
   environment: Environment,
-  { isPlain = false, positionOf }: SourceOptions = {},
+  { isPlain = false, scalars = [], positionOf }: SourceOptions = {},
 ): SourceFile {
   const forbidden = forbiddenCharacter(text)
   const lines = new LineCounter()
   try {
     const readable = forbidden < 0 ? text : text.slice(0, forbidden)
     const masked = isPlain ? { text: readable, expressions: undefined } : mask(readable)
-    const document = parseDocument(masked.text, { ...OPTIONS, lineCounter: lines })
+    const customTags = (tags: Tags) => [...scalars, ...tags]
+    const document = parseDocument(masked.text, { ...OPTIONS, lineCounter: lines, customTags })
     const reader = new SourceReader(file, document, positionOf ?? positionIn(lines), masked)
     if (forbidden >= 0) reader.problem(forbidden, [], 'a character that text never holds; is this a text file?')
     return reader.read(environment)

@@ -1,4 +1,5 @@
 import type { Environment } from './environment.ts'
+import { goInteger } from './go-integer.ts'
 import { type ExpandedTemplate, expandGoTemplate, onlyVariable } from './go-template.ts'
 import type { Position, Problem } from './problems.ts'
 import { parseSourceFile, type SourceFile, unreadable } from './source-file.ts'
@@ -7,7 +8,7 @@ import { parseSourceFile, type SourceFile, unreadable } from './source-file.ts'
 const PASSES = 2
 
 /**
- * Reads a file that is a Go template over the environment, and then YAML. Problems have their place in the template; in
+ * Reads a file that is a Go template over the environment, and then YAML with the integers of Go's reader. Problems have their place in the template; in
  * a file that is nothing but one variable, the place is in the text of that variable, and the file's name says so.
  * `{{ .NAME }}` of a name in `kept` stays, for a later reader, while there is no such variable.
  */
@@ -43,7 +44,7 @@ function parsePasses(
     done.push(expanded)
     text = expanded.text
   }
-  return parseSourceFile(file, text, environment, { isPlain: true, positionOf })
+  return parseSourceFile(file, text, environment, { isPlain: true, scalars: [goInteger], positionOf })
 }
 
 function place(text: string, offset: number): Position {

@@ -82,13 +82,16 @@ const inAnyCase = (key: string | number, known: readonly string[]) =>
 
 /**
  * What a value means where the schema wants another type. YAML makes a number of a plain `${HOSTNAME}` like 12e5: where
- * text is wanted, the text counts. And `yes`, `no`, `on`, `off` are flags in Airbnb's files, which are YAML 1.1.
+ * text is wanted, the text counts. And `yes`, `no`, `on`, `off`, `y`, `n` are flags in old files, which are YAML 1.1.
  */
 function meantInstead({ wants, path }: Finding, value: unknown, sources: Sources): string | boolean | undefined {
-  if (wants.includes('boolean') && typeof value === 'string') return flagOf(value)
+  if (wants.includes('boolean') && typeof value === 'string') return flagOf(value) ?? GO_FLAGS[value.toLowerCase()]
   if (!wants.includes('string') || typeof value === 'string') return undefined
   return sources.locate(path).environment?.text || undefined
 }
+
+/** Flags to Go's reader of YAML 1.1, where one is wanted; Ruby's takes them for text. */
+const GO_FLAGS: Readonly<Record<string, boolean>> = { y: true, n: false }
 
 function leaveOut(finding: Finding, value: unknown, sources: Sources, lenient: boolean): Mended | undefined {
   switch (finding.kind) {
