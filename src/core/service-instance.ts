@@ -108,7 +108,7 @@ export function decodePayload(json: string): DecodedInstance {
   if (portNumber === undefined) return { ok: false, reason: 'port is missing or not 1 to 65535' }
   if (name !== undefined && name !== null && typeof name !== 'string')
     return { ok: false, reason: 'name is not a string' }
-  if (name && !NAME.test(name)) return { ok: false, reason: 'name has characters that HAProxy does not allow' }
+  if (name && !isServerName(name)) return { ok: false, reason: 'name has characters that HAProxy does not allow' }
   return {
     ok: true,
     ...(available === false ? { unavailable: true } : {}),
@@ -138,6 +138,9 @@ function odditiesOf({ weight, haproxy_server_options: options, labels }: Readonl
 // HAProxy's own limits: a server name takes [A-Za-z0-9_.:-], an address no white space or '#'. Length: RFC 1035's 253.
 const HOST = /^(?:[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}|[0-9A-Fa-f:.]{2,45}(?:%[A-Za-z0-9]+)?)$/
 const NAME = /^[A-Za-z0-9_.:-]{1,255}$/
+
+/** Whether readers can take it for the name of an instance: it becomes the name of a server in HAProxy. */
+export const isServerName = (name: string): boolean => NAME.test(name)
 
 function decodePort(value: unknown): number | undefined {
   const port = typeof value === 'string' && /^\d{1,5}$/.test(value) ? Number(value) : value

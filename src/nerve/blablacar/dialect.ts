@@ -4,11 +4,11 @@ import { problemAt, type Sources } from '../../core/config/sources.ts'
 import { parseTemplatedFile } from '../../core/config/templated-file.ts'
 import { withLabelsAsWritten } from '../label-text.ts'
 import type { NerveConfig } from '../model.ts'
-import { nameWarnings } from '../service-names.ts'
+import { nameWarnings, publishedNameWarnings } from '../service-names.ts'
 import { MIN_INTERVALS } from '../warm-up.ts'
 import { type Translated, translateCheck, translateReporter } from './plug-ins.ts'
 import { type BlablacarConfig, type BlablacarService, blablacarSchema } from './schema.ts'
-import { type ReadOptions, serviceNameOf, translate } from './translate.ts'
+import { publishedNameOf, type ReadOptions, serviceNameOf, translate } from './translate.ts'
 
 /** What a `datasource` may refer to: BlaBlaCar's nerve took it for variables of the environment, unless it was escaped twice. */
 const DATASOURCE_FIELDS = ['Host', 'Password', 'Port', 'TimeoutInMilli', 'Username', 'Vhost']
@@ -37,11 +37,19 @@ function findProblems({ services }: BlablacarConfig, sources: Sources, read: Rea
     return [
       ...(first === index ? [] : [problemAt(sources, ['services', index, 'name'], twice)]),
       ...nameWarnings({ name: serviceNameOf(service), port: service.port }, ['services', index, 'name'], sources),
+      ...publishedNameProblems(service, index, sources),
       ...warmUpProblems(service, index, sources),
       ...pluginProblems(service, index, sources, read),
       ...silentDefaults(service, index, sources),
     ]
   })
+}
+
+/** Of what goes to a registry that synapse may read. */
+function publishedNameProblems(service: BlablacarService, index: number, sources: Sources): readonly Problem[] {
+  if (!service.reporters.some(({ type }) => type === 'zookeeper')) return []
+  const key = service.reporterServiceName ? 'reporterServiceName' : 'name'
+  return publishedNameWarnings(publishedNameOf(service), ['services', index, key], sources)
 }
 
 function warmUpProblems(service: BlablacarService, index: number, sources: Sources): readonly Problem[] {

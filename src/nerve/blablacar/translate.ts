@@ -39,6 +39,10 @@ type ReadGoodOptions = (...args: Parameters<ReadOptions>) => Readonly<Record<str
 /** What a service is called: in the API, in metrics and in the name of its znode. */
 export const serviceNameOf = ({ name, host, port }: BlablacarService): string => name || `${host}:${port}`
 
+/** What it is called in its payload. */
+export const publishedNameOf = (service: BlablacarService): string =>
+  service.reporterServiceName || serviceNameOf(service)
+
 /** With neither checks nor reporters given, BlaBlaCar's nerve connects to the port and prints. */
 export const DEFAULT_CHECK: BlablacarCheck = {
   type: 'tcp',
@@ -50,7 +54,7 @@ export const DEFAULT_CHECK: BlablacarCheck = {
 }
 
 function translateService(service: BlablacarService, read: ReadGoodOptions): ServiceConfig {
-  const { host, port, checks, reporters, reporterServiceName, haproxyServerOptions } = service
+  const { host, port, checks, reporters, haproxyServerOptions } = service
   const name = serviceNameOf(service)
   const toPlugin = (plugin: Translated): PluginConfig => ({ type: plugin.type, options: read('reporter', plugin) })
   const usedChecks = checks.length === 0 ? [DEFAULT_CHECK] : checks
@@ -60,7 +64,7 @@ function translateService(service: BlablacarService, read: ReadGoodOptions): Ser
     host,
     port,
     publishedPort: port,
-    publishedName: reporterServiceName || name,
+    publishedName: publishedNameOf(service),
     checkIntervalMs: usedChecks[0]?.checkIntervalInMilli ?? DEFAULT_CHECK.checkIntervalInMilli,
     checkMocked: false,
     checks: usedChecks.map((check) => buildCheck(name, service, check, read)),

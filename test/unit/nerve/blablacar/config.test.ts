@@ -374,6 +374,25 @@ describe('loadNerveConfig() of a file of BlaBlaCar', () => {
     }
   })
 
+  for (const [title, keys, expected] of [
+    [
+      'a published name',
+      'name: web, reporterServiceName: a b',
+      ['reporterServiceName: published as "a b", which HAProxy does not take'],
+    ],
+    ['a name that is published', 'name: wéb', ['name: published as "wéb", which HAProxy does not take']],
+    ['no name that is not published', 'name: a b, reporterServiceName: web', []],
+    ['no default name', 'host: "::1"', []],
+  ] as const)
+    it(`warns of ${title} that HAProxy takes for no server's, where a registry has it`, async () => {
+      const warningsOf = async (reporters: string) =>
+        (await load(`services: [{port: 80, ${keys}, checks: [{type: tcp}], ${reporters}}]`)).warnings.map(
+          ({ path, message }) => `${path.at(-1)}: ${message}`.slice(0, expected[0]?.length),
+        )
+      assert.deepEqual(await warningsOf(ZK), expected)
+      assert.deepEqual(await warningsOf('reporters: [{type: console}]'), [])
+    })
+
   it('a list of services beside our own instance_id is our own file with a slip', async () => {
     const [problem] = await problemsOf('instance_id: a\nservices: [{port: 80}]\n')
     assert.equal(problem, 'nerve.yml:2:1 services: found a list, expected a map')
