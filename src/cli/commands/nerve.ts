@@ -46,7 +46,8 @@ Actions:
 
 A service may be left out where nerve has only one. The most specific word wins:
 SERVICE:PORT, then SERVICE, then all. It is kept over a restart when nerve has a
-state_directory (stateDirectory in a file of go-nerve). From another machine set SMARTSTACK_TOKEN to nerve's token.
+state_directory (stateDirectory in a file of go-nerve). From another machine set
+SMARTSTACK_TOKEN to nerve's token.
 Exit status: 0 taken, and with --wait done; 1 not, not in time, or not kept as
 it should be; 2 wrong command line, an unknown service.`,
   async run(args, context, signal) {
