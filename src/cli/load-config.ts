@@ -7,7 +7,7 @@ import type { Logger } from '../core/log.ts'
 import { Registry } from '../core/registry.ts'
 import * as checkTypes from '../nerve/checks/index.ts'
 import { loadNerveConfig, type NerveConfig } from '../nerve/config.ts'
-import { stageServices } from '../nerve/staging.ts'
+import { closeServices, stageServices } from '../nerve/staging.ts'
 import { loadSynapseConfig, type SynapseConfig } from '../synapse/config.ts'
 import { type DaemonKind, daemonKindOf } from './daemon-kind.ts'
 
@@ -39,7 +39,7 @@ export async function loadAnyConfig({ kind, ...options }: LoadAnyOptions): Promi
 /** Builds every check as nerve does before it starts. @throws SmartStackError CONFIG_INVALID that names the check. */
 export async function stageChecks({ services }: NerveConfig, log: Logger): Promise<void> {
   const staged = await stageServices(services, new Map(), new Registry('check type', checkTypes), log)
-  for (const { checks } of staged.values()) for (const { check } of checks.values()) check.close?.()
+  closeServices(staged, log)
 }
 
 async function kindOfFile(file: string, environment: Environment): Promise<DaemonKind> {

@@ -1,15 +1,18 @@
 import type { Clock } from '../core/clock.ts'
+import type { Logger } from '../core/log.ts'
 import type { Metrics } from '../core/metrics.ts'
 import { createCheckRunner } from './check-runner.ts'
 import { type CheckResult, type HealthState, outdated, step } from './health.ts'
 import type { CheckConfig } from './model.ts'
 import { type ServiceHealth, serviceHealth } from './service.ts'
-import type { StagedCheck } from './staging.ts'
+import { closeCheck, type StagedCheck } from './staging.ts'
 import type { StartGate } from './start-gate.ts'
 
 export interface CheckGroupOptions {
   readonly service: string
   readonly clock: Clock
+  /** Which names the service in each line. */
+  readonly log: Logger
   /** Gives each check its phase, from 0 to 1. */
   readonly nextPhase: () => number
   readonly metrics: Metrics
@@ -64,7 +67,7 @@ export class CheckGroup {
     }
   }
 
-  /** Ends all. Resolves when they have ended and are closed. */
+  /** Ends all. Resolves when they have ended and were told to close. */
   async stop(): Promise<void> {
     const ended = [...this.#checks.values()].map(({ done }) => done)
     this.replace(new Map())
@@ -72,7 +75,7 @@ export class CheckGroup {
   }
 
   #start(name: string, { config, check }: StagedCheck): void {
-    const { service, clock, nextPhase, metrics, gate, onBroken } = this.#options
+    const { service, clock, log, nextPhase, metrics, gate, onBroken } = this.#options
     const { type, intervalMs, timeoutMs, deadlineMs } = config
     const stop = new AbortController()
     const onResult = (result: CheckResult) => this.#onResult(name, check, result)
@@ -94,7 +97,7 @@ export class CheckGroup {
     const done = runner
       .run(stop.signal)
       .catch(onBroken)
-      .finally(() => check.close?.())
+      .finally(() => closeCheck(check, log.child({ check: name })))
     this.#checks.set(name, { config, check, state: { status: 'unknown' }, stop, done })
   }
 

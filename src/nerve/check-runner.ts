@@ -65,7 +65,7 @@ class CheckRunner implements Task {
     const { check, clock, timeoutMs, deadlineMs = Number.POSITIVE_INFINITY } = options
     this.#options = options
     const limitMs = Math.min(check.deadlineMs ?? timeoutMs, deadlineMs)
-    this.#limit = createLimit(clock, limitMs, () => check.waitingFor?.() ?? 'answer')
+    this.#limit = createLimit(clock, limitMs, () => waitedFor(check))
     this.#metrics = createRunMetrics(options)
   }
 
@@ -142,6 +142,15 @@ export async function runCheck(check: Check, limit: TimeLimit, clock: Clock): Pr
     if (limit.isStopped) return { kind: 'stopped' }
     const reason = oneLine(messageOf(error), MAX_REASON_LENGTH)
     return { kind: isUnfair(error) || isOld() ? 'unfair' : 'judged', result: { ok: false, reason } }
+  }
+}
+
+/** Asked by a timer, where an error would be the end of nerve. */
+function waitedFor(check: Check): string {
+  try {
+    return check.waitingFor?.() ?? 'answer'
+  } catch (error) {
+    return `answer (its waitingFor() threw ${messageOf(error)})`
   }
 }
 

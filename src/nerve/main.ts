@@ -19,7 +19,7 @@ import { manualRoutes } from './manual-api.ts'
 import { ManualControl } from './manual-control.ts'
 import { createPhases } from './phases.ts'
 import * as reporterTypeList from './reporters/index.ts'
-import { stageServices } from './staging.ts'
+import { closeServices, stageServices } from './staging.ts'
 import { createStartGate } from './start-gate.ts'
 import { nerveMetrics } from './statsd-names.ts'
 import { manualStatus, type NerveStatus, nerveReadiness, nerveStatusPage } from './status.ts'
@@ -40,7 +40,7 @@ const nerve: DaemonType<NerveConfig> = {
   readAtStart: ({ admin, keyNames }) => adminReadAtStart(admin, keyNames),
   async check({ services }, log) {
     const staged = await stageServices(services, new Map(), checkTypes, log)
-    for (const { checks } of staged.values()) for (const { check } of checks.values()) check.close?.()
+    closeServices(staged, log)
   },
   start,
 }

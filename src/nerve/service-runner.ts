@@ -270,7 +270,7 @@ export class ServiceRunner {
     const { clock, random, nextPhase = random, metrics, gate } = this.#context
     const service = this.#config.name
     return new CheckGroup({
-      ...{ service, clock, nextPhase, metrics, gate },
+      ...{ service, clock, log: this.#log, nextPhase, metrics, gate },
       onResult: (check, config, result, status) => {
         this.#log.debug('check has run', { check, ...result, status })
         if (!result.ok) this.#goNerveMetrics.checkFailed(config)

@@ -28,7 +28,7 @@ export async function stageServices(
   checkTypes: Registry<CheckType>,
   log: Logger,
 ): Promise<ReadonlyMap<string, StagedService>> {
-  const prepared: Check[] = []
+  const prepared: { readonly check: Check; readonly log: Logger }[] = []
   const staged = new Map<string, StagedService>()
   try {
     for (const config of configs) {
@@ -40,17 +40,33 @@ export async function stageServices(
           checks.set(name, known)
           continue
         }
-        const check = await prepare(config.name, checkConfig, checkTypes, log)
-        prepared.push(check)
+        const checkLog = log.child({ service: config.name, check: name })
+        const check = await prepare(config.name, checkConfig, checkTypes, checkLog)
+        prepared.push({ check, log: checkLog })
         checks.set(name, { config: checkConfig, check })
       }
       staged.set(config.name, { config, checks })
     }
   } catch (error) {
-    for (const check of prepared) check.close?.()
+    for (const { check, log: checkLog } of prepared) closeCheck(check, checkLog)
     throw error
   }
   return staged
+}
+
+/** Closes every check, of services that do not run. */
+export function closeServices(services: ReadonlyMap<string, StagedService>, log: Logger): void {
+  for (const [service, { checks }] of services)
+    for (const [check, staged] of checks) closeCheck(staged.check, log.child({ service, check }))
+}
+
+/**
+ * Has a check let go of what outlives its runs. A check of the user's may fail at that, or take its time: the first is
+ * logged, by `log` of the check, and nothing waits for the second.
+ */
+export function closeCheck(check: Check, log: Logger): void {
+  const close = async () => check.close?.()
+  close().catch((error: unknown) => log.warn('check not closed cleanly', { reason: messageOf(error) }))
 }
 
 async function prepare(
@@ -60,7 +76,7 @@ async function prepare(
   log: Logger,
 ): Promise<Check> {
   const { name, type, host, port, timeoutMs, options } = config
-  const context = { target: { host, port }, timeoutMs, log: log.child({ service, check: name }) }
+  const context = { target: { host, port }, timeoutMs, log }
   const make = config.prepare ?? checkTypes.get(type).prepare
   try {
     const check: Partial<Check> | undefined = await make(context, options)

@@ -34,7 +34,7 @@ export interface Check {
   readonly deadlineMs?: number
   /** What the run that is under way waits for, completing `no ... within 100 ms` when the deadline passes, e.g. `greeting from db:3306`. */
   waitingFor?(): string
-  /** Lets go of what outlives a run, e.g. a kept connection. Called once, when the check is replaced or nerve stops. */
+  /** Lets go of what outlives a run, e.g. a kept connection. Called once, when the check is replaced or nerve stops; nothing waits for it. */
   close?(): void
 }
 

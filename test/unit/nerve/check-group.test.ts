@@ -5,6 +5,7 @@ import type { Check } from '../../../src/nerve/checks/check.ts'
 import type { CheckConfig } from '../../../src/nerve/model.ts'
 import type { StagedCheck } from '../../../src/nerve/staging.ts'
 import { FakeClock, settle } from '../../harness/fake-clock.ts'
+import { recordingLog } from '../../harness/recording-log.ts'
 
 const config: CheckConfig = {
   ...{ name: 'http', type: 'http', host: 'h', port: 80, options: {} },
@@ -14,14 +15,16 @@ const silent: Check = { run: () => new Promise(() => {}), deadlineMs: 300 }
 
 describe('CheckGroup', () => {
   let clock: FakeClock
+  let log: ReturnType<typeof recordingLog>
   let told: string[]
   let group: CheckGroup
 
   beforeEach(() => {
     clock = new FakeClock()
+    log = recordingLog()
     told = []
     group = new CheckGroup({
-      ...{ service: 'web', clock, nextPhase: () => 0, metrics: createMetrics() },
+      ...{ service: 'web', clock, log, nextPhase: () => 0, metrics: createMetrics() },
       onResult: (name, _, { ok }, status) => told.push(`${name} ${ok ? 'passed' : 'failed'}, ${status}`),
       onHealth: (before, { status }) => told.push(`${before.status} to ${status}`),
       onBroken: (error) => assert.fail(String(error)),
@@ -64,7 +67,7 @@ describe('CheckGroup', () => {
     }
     clock = new StandingClock()
     group = new CheckGroup({
-      ...{ service: 'web', clock, nextPhase: () => 0, metrics: createMetrics() },
+      ...{ service: 'web', clock, log, nextPhase: () => 0, metrics: createMetrics() },
       onResult: () => {},
       onHealth: (before, { status }) => told.push(`${before.status} to ${status}`),
       onBroken: (error) => assert.fail(String(error)),
@@ -102,5 +105,55 @@ describe('CheckGroup', () => {
       told.filter((line) => line.includes(' to ')),
       ['unknown to up', 'up to down'],
     )
+  })
+
+  describe('a check that cannot be closed', () => {
+    const closings: readonly (readonly [name: string, close: () => void])[] = [
+      ['throws', () => assert.fail('no such socket')],
+      ['rejects', () => Promise.reject(new Error('no such socket'))],
+    ]
+    for (const [name, close] of closings) {
+      const check: Check = { run: async () => {}, close }
+      const others = () => staged(['b', { config, check: silent }])
+      const line = {
+        level: 'warn',
+        message: 'check not closed cleanly',
+        fields: { check: 'a', reason: 'no such socket' },
+      }
+
+      it(`${name}: an edit that takes it out tells so, and all else goes on`, async () => {
+        group.replace(staged(['a', { config, check }]))
+        await clock.advance(10)
+        group.replace(others())
+        await settle()
+        assert.deepEqual(log.lines, [line])
+        await clock.advance(300)
+        assert.ok(told.includes('b failed, down'), told.join())
+      })
+
+      it(`${name}: a stop tells so, and is orderly`, async () => {
+        group.replace(staged(['a', { config, check }]))
+        await clock.advance(10)
+        await group.stop()
+        await settle()
+        assert.deepEqual(log.lines, [line])
+      })
+    }
+
+    it('does not end closing: a stop does not wait for it', async () => {
+      const check: Check = { run: async () => {}, close: () => new Promise(() => {}) }
+      group.replace(staged(['a', { config, check }]))
+      await clock.advance(10)
+      await group.stop()
+      assert.deepEqual(log.lines, [])
+    })
+  })
+
+  it('a check that cannot say what it waits for has a verdict like any other', async () => {
+    const check: Check = { run: () => new Promise(() => {}), waitingFor: () => assert.fail('no idea') }
+    group.replace(staged(['a', { config, check }]))
+    await clock.advance(100)
+    const reason = 'a: no answer (its waitingFor() threw no idea) within 100 ms'
+    assert.deepEqual(group.health(), { status: 'down', reason })
   })
 })
