@@ -2,8 +2,13 @@ import assert from 'node:assert/strict'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { systemClock } from '../../src/core/clock.ts'
+import { Registry } from '../../src/core/registry.ts'
+import { Registrar } from '../../src/nerve/registrar.ts'
 import { file } from '../../src/nerve/reporters/file.ts'
-import { absent, createReporter, present } from '../harness/reporter.ts'
+import type { Registration } from '../../src/nerve/reporters/reporter.ts'
+import { eventually } from '../harness/eventually.ts'
+import { absent, createReporter, present, reporterContext } from '../harness/reporter.ts'
 
 const never = new AbortController().signal
 const LINE = '{"host":"10.0.0.1","port":3000,"name":"i-1"}\n'
@@ -89,5 +94,81 @@ describe('file reporter', () => {
       '{"service":"web","registration":"absent"}',
       '{"service":"web","registration":"present","instance":{"host":"10.0.0.1","port":4000,"name":"i-1"}}',
     ])
+  })
+
+  describe('an edit that keeps the file', () => {
+    const up = '{"service":"web","registration":"present","instance":{"host":"10.0.0.1","port":3000,"name":"i-1"}}\n'
+    const down = '{"service":"web","registration":"absent"}\n'
+    const respelled = () => join(directory, 'run/../run/web.json')
+
+    let registrar: Registrar
+    afterEach(async () => {
+      registrar.stop()
+      await registrar.done
+    })
+
+    const edits: readonly {
+      readonly name: string
+      readonly says: Registration
+      readonly from: () => Readonly<Record<string, unknown>>
+      readonly to: () => Readonly<Record<string, unknown>>
+      /** undefined: there is no file. */
+      readonly leaves: string | undefined
+    }[] = [
+      {
+        ...{ name: 'a copy becomes a record, after what was in it', says: present(), leaves: LINE + up },
+        ...{ from: () => ({ path, append: false }), to: () => ({ path, append: true }) },
+      },
+      {
+        ...{ name: 'a copy of what is down becomes a record', says: absent, leaves: down },
+        ...{ from: () => ({ path, append: false }), to: () => ({ path, append: true }) },
+      },
+      {
+        ...{ name: 'a record becomes a copy', says: present(), leaves: LINE },
+        ...{ from: () => ({ path, append: true }), to: () => ({ path, append: false }) },
+      },
+      {
+        ...{ name: 'a record of what is down becomes a copy', says: absent, leaves: undefined },
+        ...{ from: () => ({ path, append: true }), to: () => ({ path, append: false }) },
+      },
+      {
+        ...{ name: 'a copy has its path spelled in another way', says: present(), leaves: LINE },
+        ...{ from: () => ({ path, append: false }), to: () => ({ path: respelled(), append: false }) },
+      },
+      {
+        ...{ name: 'a record has its path spelled in another way', says: present(), leaves: up + up },
+        ...{ from: () => ({ path, append: true }), to: () => ({ path: respelled(), append: true }) },
+      },
+    ]
+    for (const { name, says, from, to, leaves } of edits) {
+      it(name, async () => {
+        let reports = 0
+        let closed = false
+        const config = (options: Readonly<Record<string, unknown>>) => ({ type: 'file', options })
+        const closing = {
+          ...file,
+          create: (...args: Parameters<typeof file.create>) => {
+            const reporter = file.create(...args)
+            return {
+              ...reporter,
+              close: async () => {
+                closed = true
+              },
+            }
+          },
+        }
+        registrar = new Registrar(config(from()), {
+          ...reporterContext({ clock: systemClock }),
+          reporterTypes: new Registry('reporter type', { file: closing }),
+          wanted: () => ({ registration: says }),
+          onReported: () => reports++,
+          onFailed: () => {},
+        })
+        await eventually(() => assert.equal(reports, 1))
+        registrar.replace(config(to()))
+        await eventually(() => assert.ok(closed, 'the former reporter is closed'))
+        assert.equal(await content().catch(() => undefined), leaves)
+      })
+    }
   })
 })

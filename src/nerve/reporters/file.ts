@@ -1,5 +1,5 @@
 import { appendFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import * as z from 'zod'
 import { text } from '../../core/config/schema.ts'
 import { encodePayload } from '../../core/service-instance.ts'
@@ -37,8 +37,7 @@ function createCopy(path: string): Reporter {
       if ((await contentOf(path, signal)) !== content) await replaceFile(path, content, signal)
       return { requeueAfterMs: RESYNC_MS }
     },
-    state: () => ({ type: 'file', path }),
-    close: async () => {},
+    ...keeping(path),
   }
 }
 
@@ -55,10 +54,16 @@ function createRecord(service: string, path: string): Reporter {
       return {}
     },
     showsAbsent: () => true,
-    state: () => ({ type: 'file', path }),
-    close: async () => {},
+    ...keeping(path),
   }
 }
+
+/** Whatever is kept there, an edit that keeps something else in the same file does not begin with its removal. */
+const keeping = (path: string) => ({
+  holds: () => resolve(path),
+  state: () => ({ type: 'file', path }),
+  close: async () => {},
+})
 
 /** undefined when there is no such file. */
 async function contentOf(path: string, signal: AbortSignal): Promise<string | undefined> {

@@ -71,7 +71,7 @@ export interface Reporter {
   isWell?(): boolean | undefined
   /**
    * What it keeps in the registry, so that it can be told from anything else there: two reporters that keep the same thing,
-   * over different connections, say the same. undefined: nothing is known to be there. Default: never known.
+   * over different connections or in different forms, say the same. undefined: nothing is known to be there. Default: never known.
    */
   holds?(): string | undefined
   /** Whether the registry may hold something of it, also what was written and not answered yet. Default: while `reconcile` runs. */
