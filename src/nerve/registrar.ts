@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { isDeepStrictEqual } from 'node:util'
 import { type Backoff, createBackoff } from '../core/backoff.ts'
 import { sleep } from '../core/clock.ts'
@@ -18,7 +19,10 @@ import {
 const SETTLE_MS = 20
 /** The registry is asked this often whether it still holds what it should, whatever its watches say. */
 const RESYNC_MS = 60_000
-/** How long nerve, when it stops, may try to remove a registration; after that the end of its session does it. */
+/**
+ * How long nerve, when it stops, may try to remove a registration, the end of the pass under way included; after that the
+ * end of its session does it.
+ */
 const DEREGISTER_MS = 3_000
 /** Waits between two tries of that. */
 const DEREGISTER_AGAIN = { initialMs: 50, maxMs: 500 } as const
@@ -157,8 +161,10 @@ export class Registrar {
   }
 
   async #run(): Promise<void> {
-    await this.#loop.run(this.#stop.signal)
-    await Promise.all([this.#reporter, ...this.#retiring].map((reporter) => this.#deregister(reporter)))
+    const { signal } = this.#stop
+    const passes = this.#loop.run(signal)
+    await Promise.race([passes, once(signal, 'abort')])
+    await Promise.all([this.#reporter, ...this.#retiring].map((reporter) => this.#end(reporter, passes)))
   }
 
   async #reconcile(signal: AbortSignal): Promise<ReconcileResult> {
@@ -239,23 +245,31 @@ export class Registrar {
     onFailed()
   }
 
-  async #deregister(reporter: Reporter): Promise<void> {
+  /**
+   * Removes what the reporter has registered, unless that shall stay, and closes it: in time, also when the last of
+   * `passes` does not end, e.g. on a disk that hangs.
+   */
+  async #end(reporter: Reporter, passes: Promise<void>): Promise<void> {
     const { clock, log, service } = this.#options
-    if (this.#keeps) return this.#close(reporter, { keep: true })
+    const keep = this.#keeps
+    const what = keep ? 'the last report' : 'removing the registration'
     const never = new AbortController().signal
     let failure: unknown
     const onFailed = (error: unknown) => {
       failure = error
     }
     try {
-      await withDeadline(clock, DEREGISTER_MS, 'removing the registration', never, (signal) =>
-        this.#remove(reporter, onFailed, signal),
-      )
-      log.info('registration removed', { service })
+      await withDeadline(clock, DEREGISTER_MS, what, never, async (signal) => {
+        await passes
+        signal.throwIfAborted()
+        if (!keep) await this.#remove(reporter, onFailed, signal)
+      })
+      if (!keep) log.info('registration removed', { service })
     } catch (error) {
-      log.warn('registration not removed, it ends with its session', { reason: messageOf(failure ?? error) })
+      const message = keep ? 'reporter does not end' : 'registration not removed, it ends with its session'
+      log.warn(message, { reason: messageOf(failure ?? error) })
     }
-    await this.#close(reporter)
+    await this.#close(reporter, { keep })
   }
 
   /** As often as it takes: a registry that is away for a moment, e.g. while it chooses a leader, is no reason to leave anything there. */

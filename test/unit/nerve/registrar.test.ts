@@ -279,6 +279,35 @@ describe('Registrar', () => {
     assert.deepEqual(log.lines.at(-1)?.fields, { reason: 'a is away' })
   })
 
+  for (const keep of [false, true]) {
+    it(`stop(${keep ? '{ keep: true }' : ''}) gives up on a reporter that neither answers nor obeys`, async () => {
+      const registrar = create()
+      const answerNow = waiting()
+      await clock.advance(30)
+      registrar.stop({ keep })
+      await clock.advance(3_000)
+      await registrar.done
+      assert.deepEqual([events, clock.pending], [['a present', 'a closed'], 0])
+      assert.match(String(log.lines.at(-1)?.fields['reason']), /took longer than 3000 ms$/)
+      answerNow()
+      await settle()
+      assert.deepEqual(events.slice(2), [], 'nothing is done with what is closed')
+    })
+
+    it(`stop(${keep ? '{ keep: true }' : ''}) waits for a pass that ends in time`, async () => {
+      const registrar = create()
+      const answerNow = waiting()
+      await clock.advance(30)
+      registrar.stop({ keep })
+      await clock.advance(2_000)
+      assert.deepEqual(events, ['a present'])
+      answers.clear()
+      answerNow()
+      await registrar.done
+      assert.deepEqual(events.slice(1), [...(keep ? [] : ['a absent']), 'a closed'])
+    })
+  }
+
   it('leave() during a pass removes the registration however long it takes', async () => {
     const registrar = create()
     await clock.advance(30)
