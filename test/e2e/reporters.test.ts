@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
-import { access, readFile } from 'node:fs/promises'
+import { access, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Daemon, startNerve } from '../harness/daemon.ts'
 import { type EtcdServer, startEtcd } from '../harness/etcd-server.ts'
 import { eventually } from '../harness/eventually.ts'
+import { makeHangingFile, releaseHangingFile } from '../harness/hanging-file.ts'
 import { type Instance, startInstance } from '../harness/main-job.ts'
 import { startZooKeeper, type ZooKeeperServer } from '../harness/zookeeper-server.ts'
 
@@ -80,5 +82,36 @@ describe('nerve with several reporters', function () {
     assert.deepEqual(await etcd.keys('/services/web'), [])
     await assert.rejects(file())
     assert.equal(lines().at(-1), '{"service":"web","registration":"absent"}')
+  })
+
+  describe('with a file on a disk that hangs', () => {
+    let hanging: Daemon
+    let disk: string
+
+    beforeEach(async () => {
+      disk = await mkdtemp(join(tmpdir(), 'hanging-disk-'))
+      makeHangingFile(join(disk, 'web.json'))
+    })
+    afterEach(async () => {
+      releaseHangingFile(join(disk, 'web.json'))
+      await hanging.close()
+      await rm(disk, { recursive: true, force: true })
+    })
+
+    for (const append of [false, true]) {
+      it(`${append ? 'append: ' : ''}registers elsewhere, and ends in time with what is there removed`, async () => {
+        const web = {
+          ...{ host: '127.0.0.1', port: instance.port, checks: [{ type: 'tcp' }] },
+          ...{ zk_hosts: [zookeeper.hosts], zk_path: '/hanging/web' },
+          reporters: [{ type: 'file', path: join(disk, 'web.json'), append }],
+        }
+        hanging = await startNerve({ instance_id: 'i-1', services: { web } }, { awaitReady: false })
+        const there = () => zookeeper.ephemeralsUnder('/hanging/web')
+        await eventually(async () => assert.equal((await there()).length, 1, hanging.output), 20_000)
+        assert.equal(await hanging.stop(20_000), 'SIGKILL', 'of its own doing: there is no other way')
+        assert.match(hanging.output, /"msg":"stopped".*\nnerve: a file system does not answer; ending by SIGKILL\n$/)
+        assert.deepEqual(await there(), [])
+      })
+    }
   })
 })
