@@ -8,8 +8,9 @@ import { parseSourceFile, type SourceFile, unreadable } from './source-file.ts'
 const PASSES = 2
 
 /**
- * Reads a file that is a Go template over the environment, and then YAML with the integers of Go's reader. Problems have their place in the template; in
- * a file that is nothing but one variable, the place is in the text of that variable, and the file's name says so.
+ * Reads a file that is a Go template over the environment, and then YAML with the integers of Go's reader. Problems have
+ * their place in the template; in a file that is nothing but one variable, the place is in the text of that variable, and
+ * the file's name says so.
  * `{{ .NAME }}` of a name in `kept` stays, for a later reader, while there is no such variable.
  */
 export function parseTemplatedFile(
