@@ -59,9 +59,7 @@ async function bundle() {
     format: 'esm',
     platform: 'node',
     target: 'node20',
-    minifySyntax: true, // names stay, and lines are short: a stack trace must be readable
-    minifyWhitespace: true, // node keeps the text of what it loads: 0.25 MB
-    lineLimit: 160,
+    minifySyntax: true, // names and lines stay: a stack trace must be readable
     sourcemap: 'linked',
     sourcesContent: false,
     legalComments: 'linked',
@@ -81,7 +79,7 @@ async function bundle() {
  */
 function requireBuiltins(code) {
   return code.replace(
-    /\bimport\s*\{([^}]*)\}\s*from\s*"(node:[^"]+)";/g,
+    /^import \{([^}]*)\} from "(node:[^"]+)";$/gm,
     (_, names, module) => `const {${names.replaceAll(' as ', ': ')}} = require("${module}");`,
   )
 }

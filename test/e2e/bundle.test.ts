@@ -17,8 +17,10 @@ const dist = join(checkout, 'dist')
 async function loadedAtStart(file: string, seen = new Set<string>()): Promise<Set<string>> {
   if (seen.has(file)) return seen
   seen.add(file)
-  const imports = (await readFile(file, 'utf8')).matchAll(/\b(?:from|import)\s*"(\.[^"\n]+)"/g)
-  for (const [, imported = ''] of imports) await loadedAtStart(join(dirname(file), imported), seen)
+  const imports = (await readFile(file, 'utf8')).matchAll(
+    /^(?:import|export)\b[^'"\n]*?["'](\.[^"'\n]+)["'];?$|^} from "(\.[^"]+)";$/gm,
+  )
+  for (const [, single, multiple] of imports) await loadedAtStart(join(dirname(file), single ?? multiple ?? ''), seen)
   return seen
 }
 
@@ -188,7 +190,7 @@ describe('dist/', () => {
     assert.ok(client !== undefined, 'undici has no chunk')
     for (const file of [join(dist, 'nerve.js'), join(dist, 'chunks', client)])
       for (const loaded of await loadedAtStart(file))
-        assert.doesNotMatch(await readFile(loaded, 'utf8'), /(?:require\(|from\s*)["'](?:node:)?http2["']/, loaded)
+        assert.doesNotMatch(await readFile(loaded, 'utf8'), /(?:require\(|from )["'](?:node:)?http2["']/, loaded)
   })
 
   it('a library in a chunk of its own has the names that the sources import', async () => {
