@@ -116,7 +116,7 @@ async function many(
 
 /** Resident memory (VmRSS of /proc/PID/status) of a nerve with one service, beside a node that does nothing. */
 async function idle(world: World, startNerve: StartNerve, checked: CheckedServices): Promise<Measure[]> {
-  const seconds = world.quick ? 10 : 30
+  const seconds = world.quick ? 10 : 60
   const services = [serviceAt(checked.hosts[0] ?? '', checked.port, 0, 'http')]
   const bare = new Child('bare node', execPath, BARE_NODE)
   const running = await start(world, startNerve, services)
@@ -128,7 +128,8 @@ async function idle(world: World, startNerve: StartNerve, checked: CheckedServic
       await sleep(1000)
       rss.push(rssMb(running.pid))
     }
-    const settled = median(rss.slice(-5))
+    // The space for new objects fills up and is emptied within some 15 s, which is a megabyte up and down.
+    const settled = median(rss.slice(seconds / 2))
     const nothing = rssMb(bare.pid)
     return [
       value('idle: memory', 'MB', settled),
