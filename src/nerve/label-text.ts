@@ -18,7 +18,7 @@ export function labelWarnings(name: string, labels: unknown, sources: Sources): 
 }
 
 function explainLabel(value: unknown, path: ConfigPath, sources: Sources): string | undefined {
-  if (typeof value !== 'number' && !(typeof value === 'boolean' && sources.isPlain(path))) return undefined
+  if (typeof value !== 'number' && !(typeof value === 'boolean' && sources.isPlainScalar(path))) return undefined
   const { written = String(value) } = sources.locate(path)
   if (typeof value === 'number')
     return written === String(value)

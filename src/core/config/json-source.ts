@@ -21,7 +21,7 @@ export function parseConfigText(file: string, text: string, environment: Environ
     problems: [],
     locate: (path) => whole().locate(path),
     keys: (path) => keysInOrder(json, path) ?? whole().keys(path),
-    isPlain: () => false,
+    isPlainScalar: () => false,
   }
 }
 

@@ -59,7 +59,7 @@ export interface SourceFile {
   /** The keys of the map at `path` in the order of the file, which plain data does not keep for keys like `8080`. */
   keys(path: ConfigPath): readonly string[]
   /** Whether text without quotes stands there, which each version of YAML understands in its own way. JSON has none. */
-  isPlain(path: ConfigPath): boolean
+  isPlainScalar(path: ConfigPath): boolean
 }
 
 const OPTIONS = { version: '1.2', merge: true, prettyErrors: false, uniqueKeys: true, logLevel: 'error' } as const
@@ -107,7 +107,7 @@ export function unreadable(file: string, problems: readonly Problem[]): SourceFi
     problems,
     locate: () => ({ key: START, value: START }),
     keys: () => [],
-    isPlain: () => false,
+    isPlainScalar: () => false,
   }
 }
 
@@ -149,7 +149,7 @@ class SourceReader {
       problems: this.#problems,
       locate: (path) => this.#locate(path),
       keys: (path) => this.#keys(path),
-      isPlain: (path) => this.#isPlainAt(path),
+      isPlainScalar: (path) => this.#isPlainScalar(path),
     }
   }
 
@@ -271,7 +271,7 @@ class SourceReader {
     return isMap(node) ? [...new Set(this.#pairs(node).map(({ key }) => keyText(key)))] : []
   }
 
-  #isPlainAt(path: ConfigPath): boolean {
+  #isPlainScalar(path: ConfigPath): boolean {
     const node = this.#nodeAt(path)
     return isScalar(node) && node.type === 'PLAIN' && node.tag === undefined
   }

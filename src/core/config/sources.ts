@@ -19,7 +19,7 @@ export interface Sources {
   /** In which file a path is, and where. */
   locate(path: ConfigPath): Place
   /** Whether text without quotes stands there, which each version of YAML understands in its own way. */
-  isPlain(path: ConfigPath): boolean
+  isPlainScalar(path: ConfigPath): boolean
 }
 
 export interface Place extends Location {
@@ -50,9 +50,9 @@ export function combineSources(
       const { source, inside } = find(path)
       return { file: source.file, path: inside, ...source.locate(inside) }
     },
-    isPlain(path) {
+    isPlainScalar(path) {
       const { source, inside } = find(path)
-      return source.isPlain(inside)
+      return source.isPlainScalar(inside)
     },
   }
 }

@@ -25,7 +25,7 @@ type Pattern = readonly string[]
 export function withYaml11Flags(sources: Sources, patterns: readonly Pattern[]): Sources {
   const asFlag = (value: unknown, path: ConfigPath): unknown => {
     const flag = typeof value === 'string' ? flagOf(value) : undefined
-    return flag !== undefined && sources.isPlain(path) ? flag : value
+    return flag !== undefined && sources.isPlainScalar(path) ? flag : value
   }
   const value = patterns.reduce((whole, pattern) => mapAt(whole, pattern, [], asFlag), sources.value)
   return { ...sources, value }
