@@ -16,15 +16,16 @@ const MAX_DRAIN_MS = 60_000
 const WHOLE_WEIGHT = 255
 
 const COMMAND_EXPECTED = 'expected a command line for sh, or a program and its arguments as a list'
-const command = z
-  .union([text, z.array(z.string()).min(1, COMMAND_EXPECTED)], { error: COMMAND_EXPECTED })
-  .transform((line): readonly string[] => (typeof line === 'string' ? ['/bin/sh', '-c', line] : line))
-  .describe('A program and its arguments as a list, or a command line for sh. It has the environment of nerve.')
+const command = () =>
+  z
+    .union([text, z.array(z.string()).min(1, COMMAND_EXPECTED)], { error: COMMAND_EXPECTED })
+    .transform((line): readonly string[] => (typeof line === 'string' ? ['/bin/sh', '-c', line] : line))
+    .describe('A program and its arguments as a list, or a command line for sh. It has the environment of nerve.')
 
 /** Defaults are in seconds. */
 const once = (timeout: number) =>
   z.strictObject({
-    command,
+    command: command(),
     timeout: positiveDurationMs
       .prefault(timeout)
       .describe(`After this time it is killed, with all that it started. Default: ${timeout} seconds.`),
@@ -40,88 +41,91 @@ const repeatedHook = (timeout: number) =>
     })
     .transform(({ command, timeout: timeoutMs, interval }) => ({ command, timeoutMs, intervalMs: interval }))
 
-const warmUp = z
-  .strictObject({
-    interval: positiveDurationMs
-      .prefault(2)
-      .describe('Time on each of the 13 weights, of which the last is the whole. Default: 2 seconds.'),
-    max_duration: positiveDurationMs
-      .optional()
-      .describe(
-        `After this time the weight is whole, however often stable failed or the registry was away. Default: ${DEFAULT_INTERVALS} times the interval; at least ${MIN_INTERVALS} times.`,
-      ),
-    stable: repeatedHook(2)
-      .optional()
-      .describe('Run again and again while the weight grows: a failure starts it at 1 again. Default: none.'),
-  })
-  .superRefine(({ interval, max_duration: max }, context) => {
-    const least = MIN_INTERVALS * interval
-    if (max === undefined || max >= least) return
-    const message = `expected at least ${MIN_INTERVALS} times the interval, which is ${least / 1000} seconds`
-    context.addIssue({ code: 'custom', path: ['max_duration'], message })
-  })
-  .transform(
-    ({ interval, max_duration: max = DEFAULT_INTERVALS * interval, stable }): WarmUpConfig => ({
-      intervalMs: interval,
-      maxDurationMs: max,
-      stableCommand: stable,
-    }),
-  )
+const warmUp = () =>
+  z
+    .strictObject({
+      interval: positiveDurationMs
+        .prefault(2)
+        .describe('Time on each of the 13 weights, of which the last is the whole. Default: 2 seconds.'),
+      max_duration: positiveDurationMs
+        .optional()
+        .describe(
+          `After this time the weight is whole, however often stable failed or the registry was away. Default: ${DEFAULT_INTERVALS} times the interval; at least ${MIN_INTERVALS} times.`,
+        ),
+      stable: repeatedHook(2)
+        .optional()
+        .describe('Run again and again while the weight grows: a failure starts it at 1 again. Default: none.'),
+    })
+    .superRefine(({ interval, max_duration: max }, context) => {
+      const least = MIN_INTERVALS * interval
+      if (max === undefined || max >= least) return
+      const message = `expected at least ${MIN_INTERVALS} times the interval, which is ${least / 1000} seconds`
+      context.addIssue({ code: 'custom', path: ['max_duration'], message })
+    })
+    .transform(
+      ({ interval, max_duration: max = DEFAULT_INTERVALS * interval, stable }): WarmUpConfig => ({
+        intervalMs: interval,
+        maxDurationMs: max,
+        stableCommand: stable,
+      }),
+    )
 
-const hooks = z
-  .strictObject({
-    before_available: hook(1)
-      .optional()
-      .describe('Run before the registration, each time the service becomes available. Default: none.'),
-    shutdown: hook(30).optional().describe('Run when nerve stops, once the service is taken down. Default: none.'),
-    drained: repeatedHook(1)
-      .optional()
-      .describe(
-        'Asked again and again, once the service is taken down, whether its last client has gone: exit status 0 says so. Default: none.',
-      ),
-  })
-  .transform(
-    ({ before_available, shutdown, drained }): HooksConfig => ({
-      beforeAvailable: before_available,
-      shutdown,
-      drained,
-    }),
-  )
+const hooks = () =>
+  z
+    .strictObject({
+      before_available: hook(1)
+        .optional()
+        .describe('Run before the registration, each time the service becomes available. Default: none.'),
+      shutdown: hook(30).optional().describe('Run when nerve stops, once the service is taken down. Default: none.'),
+      drained: repeatedHook(1)
+        .optional()
+        .describe(
+          'Asked again and again, once the service is taken down, whether its last client has gone: exit status 0 says so. Default: none.',
+        ),
+    })
+    .transform(
+      ({ before_available, shutdown, drained }): HooksConfig => ({
+        beforeAvailable: before_available,
+        shutdown,
+        drained,
+      }),
+    )
 
 const DRAIN_EXPECTED = 'expected a duration, or a map with min and max'
-const drain = z
-  .union(
-    [
-      durationMs.transform((min) => ({ min, max: undefined })),
-      z.strictObject({
-        min: durationMs.prefault(0).describe('Taking the service down lasts at least this long. Default: 0.'),
-        max: durationMs
-          .optional()
-          .describe('The longest time to ask hooks.drained. Default: 1 minute, or min if that is longer.'),
-      }),
-    ],
-    { error: DRAIN_EXPECTED },
-  )
-  .superRefine(({ min, max }, context) => {
-    if (max === undefined || max >= min) return
-    context.addIssue({
-      code: 'custom',
-      path: ['max'],
-      message: `expected at least min, which is ${min / 1000} seconds`,
+const drain = () =>
+  z
+    .union(
+      [
+        durationMs.transform((min) => ({ min, max: undefined })),
+        z.strictObject({
+          min: durationMs.prefault(0).describe('Taking the service down lasts at least this long. Default: 0.'),
+          max: durationMs
+            .optional()
+            .describe('The longest time to ask hooks.drained. Default: 1 minute, or min if that is longer.'),
+        }),
+      ],
+      { error: DRAIN_EXPECTED },
+    )
+    .superRefine(({ min, max }, context) => {
+      if (max === undefined || max >= min) return
+      context.addIssue({
+        code: 'custom',
+        path: ['max'],
+        message: `expected at least min, which is ${min / 1000} seconds`,
+      })
     })
-  })
-  .transform(({ min, max }): DrainConfig => ({ minMs: min, maxMs: max ?? Math.max(MAX_DRAIN_MS, min) }))
+    .transform(({ min, max }): DrainConfig => ({ minMs: min, maxMs: max ?? Math.max(MAX_DRAIN_MS, min) }))
 
-export const availabilityKeys = {
-  warm_up: warmUp
+export const availabilityKeys = () => ({
+  warm_up: warmUp()
     .optional()
     .describe(
       'Let the weight grow from 1 to the whole one (weight, or 255 without one) each time the service becomes available. Default: the whole weight at once.',
     ),
-  hooks: hooks
+  hooks: hooks()
     .optional()
     .describe('Commands around the coming and going of the service. One that fails is logged, and holds up nothing.'),
-  drain: drain
+  drain: drain()
     .optional()
     .describe(
       'How long taking the service down, by hand or at the end of nerve, waits for its clients: min to max, or a duration for min alone. The drain at the top level comes after it. Default: not at all.',
@@ -142,9 +146,9 @@ export const availabilityKeys = {
     .describe(
       "Publish BlaBlaCar's payload: with available, a weight (255 unless weight says otherwise), and unavailable_reason while a service that is down stays visible. Default: false, Airbnb's.",
     ),
-}
+})
 
-type Parsed = z.output<z.ZodObject<typeof availabilityKeys>>
+type Parsed = z.output<z.ZodObject<ReturnType<typeof availabilityKeys>>>
 
 /** The model of these keys. */
 export function availabilityOf(parsed: Parsed & { readonly weight?: number | undefined }) {

@@ -32,10 +32,10 @@ export const checkRegistry = new Registry<CheckType>('check type', checkTypes)
 export const reporterRegistry = new Registry<ReporterType>('reporter type', reporterTypes)
 
 const HOST_EXPECTED = 'expected a host name or address'
-const host = z.string(HOST_EXPECTED).regex(/^[^\s/]+$/, HOST_EXPECTED)
+const host = () => z.string(HOST_EXPECTED).regex(/^[^\s/]+$/, HOST_EXPECTED)
 const SERVER_NAME = /^[A-Za-z0-9_.:-]{1,255}$/
 const SERVER_NAME_EXPECTED = 'expected letters, digits and _ . : - (it becomes part of a server name in HAProxy)'
-const publishedName = z.string().regex(SERVER_NAME, SERVER_NAME_EXPECTED)
+const publishedName = () => z.string().regex(SERVER_NAME, SERVER_NAME_EXPECTED)
 
 /** Airbnb's nerve makes numbers of these keys itself, so old files may have quotes around them. */
 const quoted = <Schema extends z.ZodType>(schema: Schema) =>
@@ -45,9 +45,9 @@ const quoted = <Schema extends z.ZodType>(schema: Schema) =>
 const limit = (schema: z.ZodNumber) =>
   z.preprocess((value) => (value === Number.POSITIVE_INFINITY ? null : value), schema.nullable()).optional()
 
-const checkKeys = {
+const checkKeys = () => ({
   name: text.optional().describe('Name in logs and metrics. Default: made of service, type, host and port.'),
-  host: host.optional().describe('Where to check. Default: the host of the service.'),
+  host: host().optional().describe('Where to check. Default: the host of the service.'),
   port: port.optional().describe('Where to check. Default: the port of the service.'),
   interval: durationMs.optional().describe("Wait between two runs. Default: the service's check_interval."),
   timeout: quoted(positiveDurationMs).prefault(0.1).describe('Longest time a run may take. Default: 0.1 seconds.'),
@@ -64,56 +64,63 @@ const checkKeys = {
     .describe(
       'Where a type that is not built in comes from: the path of an ES module, from the folder of this file, or a package in node_modules there or above. Default: the package nerve-watcher-<type>.',
     ),
+})
+
+const rateLimiting = () =>
+  z
+    .strictObject({
+      average_rate: limit(z.number().nonnegative()).describe(
+        'Changes per second in the long run; 0 lets none through. Default: no limit.',
+      ),
+      max_burst: limit(z.number().min(1)).describe('Changes that a quiet time saves up for. Default: no limit.'),
+      shadow_mode: z
+        .boolean()
+        .default(true)
+        .describe('Only log and count what would have been held back. Default: true.'),
+    })
+    .transform(
+      ({ average_rate, max_burst, shadow_mode }): RateLimitingConfig => ({
+        averageRate: average_rate ?? Number.POSITIVE_INFINITY,
+        maxBurst: max_burst ?? Number.POSITIVE_INFINITY,
+        shadowMode: shadow_mode,
+      }),
+    )
+    .optional()
+    .describe('Limits how often the registration may change. A change that is held back is made as soon as it may be.')
+
+/** The plug-ins that a service may have. */
+interface Plugins {
+  readonly check: z.ZodType
+  readonly reporter: z.ZodType
 }
 
-const rateLimiting = z
-  .strictObject({
-    average_rate: limit(z.number().nonnegative()).describe(
-      'Changes per second in the long run; 0 lets none through. Default: no limit.',
-    ),
-    max_burst: limit(z.number().min(1)).describe('Changes that a quiet time saves up for. Default: no limit.'),
-    shadow_mode: z
-      .boolean()
-      .default(true)
-      .describe('Only log and count what would have been held back. Default: true.'),
-  })
-  .transform(
-    ({ average_rate, max_burst, shadow_mode }): RateLimitingConfig => ({
-      averageRate: average_rate ?? Number.POSITIVE_INFINITY,
-      maxBurst: max_burst ?? Number.POSITIVE_INFINITY,
-      shadowMode: shadow_mode,
-    }),
-  )
-  .optional()
-  .describe('Limits how often the registration may change. A change that is held back is made as soon as it may be.')
-
-const serviceKeys = (check: z.ZodType) => ({
-  host: host.describe('Published address, and where checks go unless they say otherwise.'),
+const serviceKeys = ({ check, reporter }: Plugins) => ({
+  host: host().describe('Published address, and where checks go unless they say otherwise.'),
   port: portAsWritten.describe('Published port, with the type it is written with, and where checks go.'),
   checks: z
-    .array(check.meta({ id: 'check' }))
+    .array(check)
     .default([])
     .describe('All must pass for the service to be registered. Default: none, always registered.'),
   check_interval: durationMs.prefault(0.5).describe('Wait between two runs of a check. Default: 0.5 seconds.'),
   check_mocked: z.boolean().default(false).describe('Run no checks and call the service healthy. Default: false.'),
-  rate_limiting: rateLimiting,
+  rate_limiting: rateLimiting(),
   weight: wholeNumber.optional().describe("Published weight, for synapse's load balancing. Default: none."),
   haproxy_server_options: z.json().optional().describe("Published options for HAProxy's server line. Default: none."),
   labels: z
     .record(z.string(), z.json())
     .optional()
     .describe('Published labels, for filters of watchers. Default: none.'),
-  published_name: publishedName
+  published_name: publishedName()
     .optional()
     .describe('Published as the name, and so part of the name of the znode. Default: the instance_id.'),
-  ...availabilityKeys,
+  ...availabilityKeys(),
   go_nerve_metrics: z
     .boolean()
     .default(false)
     .describe("Keep the metrics of BlaBlaCar's nerve for this service beside our own. Default: false."),
-  load_test_concurrency: loadTestConcurrency,
+  load_test_concurrency: loadTestConcurrency(),
   reporters: z
-    .array(pluginSchema(reporterRegistry, { key: 'type', common: {} }).meta({ id: 'reporter' }))
+    .array(reporter)
     .default([])
     .describe('Reporters beside the one of reporter_type, each with its own keys and its own retries. Default: none.'),
   name: ignoredKey('a service is named by its key or its file'),
@@ -121,8 +128,8 @@ const serviceKeys = (check: z.ZodType) => ({
   max_repeated_report_failures: ignoredKey('registrations are retried for as long as it takes'),
 })
 
-const service = (check: z.ZodType) => {
-  const keys = { key: 'reporter_type', common: serviceKeys(check), fallback: 'zookeeper' }
+const service = (plugins: Plugins) => {
+  const keys = { key: 'reporter_type', common: serviceKeys(plugins), fallback: 'zookeeper' }
   return z.preprocess(lowerCaseReporterType, pluginSchema(reporterRegistry, keys))
 }
 
@@ -134,7 +141,7 @@ function lowerCaseReporterType(value: unknown): unknown {
 }
 
 /** Keys at the top level beside the services. */
-const topKeys = {
+const topKeys = () => ({
   instance_id: z
     .string({
       error: ({ input }) =>
@@ -142,43 +149,51 @@ const topKeys = {
     })
     .regex(SERVER_NAME, SERVER_NAME_EXPECTED)
     .describe('Name of this machine or pod, published with every registration. -i and NERVE_INSTANCE_ID win.'),
-  service_conf_dir: serviceConfDir,
+  service_conf_dir: serviceConfDir(),
   admin: admin(3211),
-  log_level: logLevel,
+  log_level: logLevel(),
   drain: durationMs
     .default(0)
     .describe('Wait between de-registering and the end, so that clients see it before the service goes. Default: 0.'),
-  state_directory: stateDirectory,
+  state_directory: stateDirectory(),
   hacheck_spool: text
     .optional()
     .describe(
       "Directory of the spool of Yelp's hacheck: a file all, SERVICE or SERVICE:PORT in it takes that down. Default: none is looked at.",
     ),
   heartbeat_path: text.optional().describe('File that is touched while nerve is alive. Default: none.'),
-  statsd,
+  statsd: statsd(),
   max_repeated_report_failures: z
     .int()
     .optional()
     .describe('Accepted, not needed: a registration is retried until it holds, however often it fails.'),
   listen_port: ignoredKey('nothing has ever listened on it; see admin'),
-}
+})
 
-const nerve = (check: z.ZodType) => z.strictObject({ ...topKeys, services: services(service(check)) })
-const checkOf = (types: Registry<CheckType>) => pluginSchema(types, { key: 'type', common: checkKeys })
+const nerve = (plugins: Plugins) => z.strictObject({ ...topKeys(), services: services(service(plugins)) })
+const checkOf = (types: Registry<CheckType>) => pluginSchema(types, { key: 'type', common: checkKeys() })
+const reporterOf = () => pluginSchema(reporterRegistry, { key: 'type', common: {} })
 
 /** What nerve.yaml may say where there are these types of checks. */
-export const nerveSchemaWith = (types: Registry<CheckType>) => nerve(checkOf(types))
+export const nerveSchemaWith = (types: Registry<CheckType>) => nerve({ check: checkOf(types), reporter: reporterOf() })
 
 const checkOfModule = () =>
   z
-    .looseObject({ ...checkKeys, type: text.describe('A type of your own.'), module: checkKeys.module.unwrap() })
+    .looseObject({ ...checkKeys(), type: text.describe('A type of your own.'), module: checkKeys().module.unwrap() })
     .describe('A check of a type that a module has, with whatever options that type takes.')
 
-/** The same for editors, which do not know the options of the types that modules have. */
-export const nerveSchema = () => nerve(z.union([checkOf(checkRegistry), checkOfModule()]))
+/**
+ * The same for editors, which do not know the options of the types that modules have. Only here have parts a name: zod keeps
+ * what has one for good.
+ */
+export const nerveSchema = () =>
+  nerve({
+    check: z.union([checkOf(checkRegistry), checkOfModule()]).meta({ id: 'check' }),
+    reporter: reporterOf().meta({ id: 'reporter' }),
+  })
 
 export type ParsedConfig = z.output<ReturnType<typeof nerve>>
-export type ParsedCheck = z.output<z.ZodObject<typeof checkKeys>> & { readonly type: string }
+export type ParsedCheck = z.output<z.ZodObject<ReturnType<typeof checkKeys>>> & { readonly type: string }
 export type ParsedReporter = { readonly type: string } & Readonly<Record<string, unknown>>
 export type ParsedService = Omit<z.output<z.ZodObject<ReturnType<typeof serviceKeys>>>, 'reporters'> & {
   readonly reporter_type?: string

@@ -34,7 +34,7 @@ export interface SynapseConfig {
   /** At least one. */
   readonly generators: readonly GeneratorConfig[]
   readonly admin: AdminConfig
-  readonly logLevel: z.output<typeof logLevel>
+  readonly logLevel: z.output<ReturnType<typeof logLevel>>
   /** For the last known instances. */
   readonly stateDirectory: string
   readonly statsd?: StatsdConfig | undefined
@@ -141,7 +141,7 @@ const serviceKeys = {
   panic_hold: durationMs
     .prefault(300)
     .describe('How long vanished instances are kept at the most; after that the registry is believed. Default: 5 min.'),
-  load_test_concurrency: loadTestConcurrency,
+  load_test_concurrency: loadTestConcurrency(),
 }
 
 const service = z.strictObject({
@@ -152,16 +152,16 @@ const service = z.strictObject({
 /** What synapse.yaml may say. */
 export const synapseSchema = z.strictObject({
   services: services(service),
-  service_conf_dir: serviceConfDir,
+  service_conf_dir: serviceConfDir(),
   ...generatorKeys(({ options, description }) => options.strict().optional().describe(description)),
   admin: admin(3210),
-  log_level: logLevel,
+  log_level: logLevel(),
   state_directory: text
     .default('/var/lib/synapse')
     .describe(
       'Where the last known instances are kept, so that a synapse that starts while ZooKeeper is away serves what it served before. Default: /var/lib/synapse.',
     ),
-  statsd,
+  statsd: statsd(),
 })
 
 function generatorKeys(schema: (type: GeneratorType) => z.ZodType): Record<string, z.ZodType> {
@@ -176,7 +176,7 @@ type ParsedService = z.output<z.ZodObject<typeof serviceKeys>> & {
 interface Parsed {
   readonly services: Readonly<Record<string, ParsedService>>
   readonly admin: AdminConfig
-  readonly log_level: z.output<typeof logLevel>
+  readonly log_level: z.output<ReturnType<typeof logLevel>>
   readonly state_directory: string
   readonly statsd?: StatsdConfig | undefined
 }

@@ -1,7 +1,6 @@
 import { getEventListeners } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
+import { collectGarbage } from './garbage.ts'
 
 /** What this process holds. */
 export interface Footprint {
@@ -45,16 +44,4 @@ export function growth(before: Footprint, now: Footprint, heapMb: number): reado
     ...more.map(([name, count]) => `${count - (earlier[name] ?? 0)} ${name}`),
     ...(grown > heapMb ? [`${grown.toFixed(1)} MB of heap`] : []),
   ]
-}
-
-let collect: (() => void) | undefined
-
-/** Twice: what the first round finalizes is free after the second. */
-function collectGarbage(): void {
-  if (collect === undefined) {
-    setFlagsFromString('--expose-gc')
-    collect = runInNewContext('gc') as () => void
-  }
-  collect()
-  collect()
 }

@@ -5,20 +5,21 @@ import { problemAt, type Sources } from './sources.ts'
 
 /** Keys that both daemons take at the top level. */
 
-export const serviceConfDir = text
-  .optional()
-  .describe(
-    'Directory with one file per service, *.yaml, *.yml or *.json; the file name without its extension is the name of the service, and replaces one of the same name here. ~ is the home directory; a relative path starts at the working directory.',
-  )
+export const serviceConfDir = () =>
+  text
+    .optional()
+    .describe(
+      'Directory with one file per service, *.yaml, *.yml or *.json; the file name without its extension is the name of the service, and replaces one of the same name here. ~ is the home directory; a relative path starts at the working directory.',
+    )
 
-export const logLevel = z
-  .enum(['debug', 'info', 'warn', 'error'])
-  .default('info')
-  .describe('Least severe log lines to write. Default: info; the environment variable DEBUG wins.')
+export const logLevel = () =>
+  z
+    .enum(['debug', 'info', 'warn', 'error'])
+    .default('info')
+    .describe('Least severe log lines to write. Default: info; the environment variable DEBUG wins.')
 
-export const stateDirectory = text
-  .optional()
-  .describe('Directory for what must survive a restart. Default: nothing is kept.')
+export const stateDirectory = () =>
+  text.optional().describe('Directory for what must survive a restart. Default: nothing is kept.')
 
 /** Where the admin server listens; undefined: nowhere. */
 export type AdminConfig =
@@ -59,34 +60,33 @@ export interface StatsdConfig {
   readonly sampleRates: Readonly<Record<string, number>>
 }
 
-export const statsd = z
-  .strictObject({
-    host: text.default('localhost').describe('Default: localhost.'),
-    port: port.default(8125).describe('Default: 8125.'),
-    sample_rate: z
-      .record(z.string(), z.number().min(0).max(1))
-      .default({})
-      .describe('Metric name to the share of its samples that is sent, 0 to 1. Default: 1 for every metric.'),
-  })
-  .transform(({ host, port, sample_rate }): StatsdConfig => ({ host, port, sampleRates: sample_rate }))
-  .optional()
-  .describe(
-    "A StatsD server that metrics with the names of Airbnb's daemons are sent to, in the words of DogStatsD. Default: none.",
-  )
+export const statsd = () =>
+  z
+    .strictObject({
+      host: text.default('localhost').describe('Default: localhost.'),
+      port: port.default(8125).describe('Default: 8125.'),
+      sample_rate: z
+        .record(z.string(), z.number().min(0).max(1))
+        .default({})
+        .describe('Metric name to the share of its samples that is sent, 0 to 1. Default: 1 for every metric.'),
+    })
+    .transform(({ host, port, sample_rate }): StatsdConfig => ({ host, port, sampleRates: sample_rate }))
+    .optional()
+    .describe(
+      "A StatsD server that metrics with the names of Airbnb's daemons are sent to, in the words of DogStatsD. Default: none.",
+    )
 
 const CONTROL_CHARACTER = /\p{Cc}/u
 
 /** The name of a service: a key of `services`, or the name of a file. */
-export const serviceName = text.refine(
-  (name) => !CONTROL_CHARACTER.test(name),
-  'a service name must not contain control characters',
-)
+export const serviceName = () =>
+  text.refine((name) => !CONTROL_CHARACTER.test(name), 'a service name must not contain control characters')
 
 /** A map of services. A service without a value is told what it lacks, not left out. */
 export const services = <Service extends z.ZodType>(service: Service) =>
   z
     .record(
-      serviceName,
+      serviceName(),
       z.preprocess((value) => value ?? {}, service),
     )
     .nullish()
@@ -94,13 +94,14 @@ export const services = <Service extends z.ZodType>(service: Service) =>
     .describe('Service name to its keys. Default: none.')
 
 /** Copies per service, `<name>_0` and on, for load tests. */
-export const loadTestConcurrency = z
-  .int()
-  .min(1)
-  .optional()
-  .describe(
-    'For load tests: run this many copies of the service, named <name>_0, <name>_1 and so on. Default: the service itself.',
-  )
+export const loadTestConcurrency = () =>
+  z
+    .int()
+    .min(1)
+    .optional()
+    .describe(
+      'For load tests: run this many copies of the service, named <name>_0, <name>_1 and so on. Default: the service itself.',
+    )
 
 /** The names that a service runs under. */
 export function copyNames(name: string, copies: number | undefined): readonly string[] {

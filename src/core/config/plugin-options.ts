@@ -17,6 +17,10 @@ export interface PluginKeys {
   readonly fallback?: string
 }
 
+// zod keeps the first schema of a kind for good, in the closures of what all of the kind share. This one holds nothing; the
+// first one otherwise would be that of all check types.
+z.discriminatedUnion('type', [z.object({ type: z.literal('') })])
+
 /** The schema of one plug-in with its options, of whichever type: made from the list, so a new type needs nothing here. */
 export function pluginSchema(plugins: Registry<Plugin>, { key, common, fallback }: PluginKeys): z.ZodType {
   const variants = plugins.all().map((plugin) => {

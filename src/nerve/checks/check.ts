@@ -1,6 +1,7 @@
 import type * as z from 'zod'
 import type { Clock } from '../../core/clock.ts'
 import type { Logger } from '../../core/log.ts'
+import { weakMemo } from '../../core/weak-memo.ts'
 
 /** Where a check is aimed. */
 export interface Target {
@@ -52,12 +53,24 @@ export interface CheckType<Options = unknown> {
   prepare(context: CheckContext, options: Options): Promise<Check>
 }
 
-/** Gives a check type its option types from its schema. */
+/**
+ * Gives a check type its option types from its schema, which is made when a configuration is read and then forgotten: those of
+ * all types would be a good part of an idle nerve.
+ */
 export function defineCheck<Shape extends z.ZodRawShape>(check: {
   readonly type: string
   readonly description: string
-  readonly options: z.ZodObject<Shape>
+  options(): z.ZodObject<Shape>
   prepare(context: CheckContext, options: z.output<z.ZodObject<Shape>>): Promise<Check>
 }): CheckType {
-  return check as unknown as CheckType
+  const { type, description, prepare } = check
+  const options = weakMemo(check.options)
+  return {
+    type,
+    description,
+    prepare: prepare as CheckType['prepare'],
+    get options() {
+      return options()
+    },
+  }
 }

@@ -2,7 +2,7 @@ import type * as z from 'zod'
 import { messageOf } from '../../core/errors.ts'
 import type { Target } from './check.ts'
 import { type Datasource, type DatasourceFields, fillDatasource, referencesOf } from './datasource.ts'
-import { type TlsOptions, tlsOptions } from './tls-options.ts'
+import { TLS_KEYS, type TlsOptions } from './tls-options.ts'
 
 /** Reads a data source whose references have been filled in. @throws SyntaxError. */
 export type DatasourceParser = (text: string) => Datasource
@@ -29,7 +29,7 @@ export function refineDatasource(
   for (const [key, field] of Object.entries(LOGIN_OPTIONS)) {
     if (isGiven(key) && !used.includes(field)) complain(key, `has no effect: the datasource does not use {{.${field}}}`)
   }
-  const others = ['password_file', ...Object.keys(tlsOptions)]
+  const others = ['password_file', ...TLS_KEYS]
   for (const key of others.filter(isGiven)) complain(key, 'has no effect: the datasource says it')
 }
 

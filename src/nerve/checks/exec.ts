@@ -14,22 +14,23 @@ const MAX_OUTPUT_BYTES = 8 * 1024
 const OUTPUT_GRACE_MS = 100
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
-const word = z.string().refine((value) => !value.includes('\0'), 'must not contain a zero byte')
-const value = z.union([word, z.number(), z.boolean()]).transform(String)
+const word = () => z.string().refine((value) => !value.includes('\0'), 'must not contain a zero byte')
+const value = () => z.union([word(), z.number(), z.boolean()]).transform(String)
 
-const options = z.object({
-  command: z
-    .union([text.pipe(word), z.tuple([text.pipe(word)], word)], {
-      error: 'expected a command line for sh, or a program and its arguments as a list',
-    })
-    .describe('A program and its arguments as a list, or a command line for sh'),
-  environment: z
-    .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'not a name of a variable'), value)
-    .default({})
-    .describe('Variables for the command, beside PATH, HOME, NERVE_HOST and NERVE_PORT, which is all that it gets'),
-})
+const options = () =>
+  z.object({
+    command: z
+      .union([text.pipe(word()), z.tuple([text.pipe(word())], word())], {
+        error: 'expected a command line for sh, or a program and its arguments as a list',
+      })
+      .describe('A program and its arguments as a list, or a command line for sh'),
+    environment: z
+      .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'not a name of a variable'), value())
+      .default({})
+      .describe('Variables for the command, beside PATH, HOME, NERVE_HOST and NERVE_PORT, which is all that it gets'),
+  })
 
-type ExecOptions = z.output<typeof options>
+type ExecOptions = z.output<ReturnType<typeof options>>
 
 /**
  * Runs a command, which passes with exit status 0 (reference blablacar-yelp.md 1.5). It gets a plain environment, so

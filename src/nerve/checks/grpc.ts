@@ -15,15 +15,16 @@ import { refineTls, tlsOptions } from './tls-options.ts'
 const MAX_BODY_BYTES = 64 * 1024
 const HTTP_OK = 200
 
-const options = z
-  .object({
-    service: z.string().default('').describe('The service that is asked about. Default: the server as a whole'),
-    ...tlsOptions,
-    unix_socket: text.optional().describe('Path of a unix socket to connect to instead of host and port'),
-  })
-  .superRefine(refineTls)
+const options = () =>
+  z
+    .object({
+      service: z.string().default('').describe('The service that is asked about. Default: the server as a whole'),
+      ...tlsOptions(),
+      unix_socket: text.optional().describe('Path of a unix socket to connect to instead of host and port'),
+    })
+    .superRefine(refineTls)
 
-type GrpcOptions = z.output<typeof options>
+type GrpcOptions = z.output<ReturnType<typeof options>>
 
 /**
  * Asks gRPC's own health service (grpc.health.v1.Health/Check) and passes when it says SERVING. A fresh connection each

@@ -25,23 +25,26 @@ const HOP_BY_HOP = [
 ]
 const DEFAULT_STATUSES = '200-399'
 
-const headerName = z
-  .string()
-  .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'not a header name')
-  .refine((name) => !HOP_BY_HOP.includes(name.toLowerCase()), 'this header is managed by the check itself')
-const headerValue = z
-  .union([
-    z.string().regex(/^[\t\x20-\x7e\x80-\xff]*$/, 'line breaks and control characters are not allowed'),
-    z.number(),
-    z.boolean(),
-  ])
-  .transform(String)
+const headerName = () =>
+  z
+    .string()
+    .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'not a header name')
+    .refine((name) => !HOP_BY_HOP.includes(name.toLowerCase()), 'this header is managed by the check itself')
+const headerValue = () =>
+  z
+    .union([
+      z.string().regex(/^[\t\x20-\x7e\x80-\xff]*$/, 'line breaks and control characters are not allowed'),
+      z.number(),
+      z.boolean(),
+    ])
+    .transform(String)
 
-const statuses = z
-  .union([z.int(), z.string(), z.array(z.union([z.int(), z.string()])).min(1)])
-  .default(DEFAULT_STATUSES)
-  .transform((value, context) => attempt(() => parseStatuses(value), context))
-const bodyPattern = z.string().transform((value, context) => attempt(() => parseBody(value), context))
+const statuses = () =>
+  z
+    .union([z.int(), z.string(), z.array(z.union([z.int(), z.string()])).min(1)])
+    .default(DEFAULT_STATUSES)
+    .transform((value, context) => attempt(() => parseStatuses(value), context))
+const bodyPattern = () => z.string().transform((value, context) => attempt(() => parseBody(value), context))
 
 /** Lets zod report what a parser throws at the place of the value. */
 function attempt<T>(parse: () => T, context: z.RefinementCtx): T {
@@ -53,35 +56,39 @@ function attempt<T>(parse: () => T, context: z.RefinementCtx): T {
   }
 }
 
-const options = z
-  .object({
-    uri: z
-      .string()
-      .regex(/^[\x21-\x7e]+$/, 'expected a path like /health, without blanks')
-      .transform((uri) => (uri.startsWith('/') ? uri : `/${uri}`))
-      .describe('Path and query that are asked for'),
-    method: z.enum(['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT']).default('GET'),
-    headers: z
-      .record(headerName, headerValue)
-      .default({})
-      .describe('Sent with the request. Host is host:port unless given here'),
-    expect: z.string().optional().describe('Text that the body must contain'),
-    expect_body: bodyPattern
-      .optional()
-      .describe('Text that the body must contain, or /pattern/flags that it must match'),
-    expect_status: statuses.describe('A status, a range like "200-299", or a list of them. Default: 200-399'),
-    read_timeout: positiveDurationMs
-      .optional()
-      .describe("Longest time from the request to the end of the answer. Default: the check's timeout"),
-    open_timeout: positiveDurationMs.prefault(0.2).describe('Longest time until the connection is there'),
-    ssl_timeout: positiveDurationMs.prefault(0.2).describe('Longest time of the TLS handshake'),
-    ...tlsOptions,
-    unix_socket: text.optional().describe('Path of a unix socket to connect to instead of host and port'),
-    keep_alive: z.boolean().default(false).describe('Keep one connection for all runs instead of a fresh one for each'),
-  })
-  .superRefine(refineTls)
+const options = () =>
+  z
+    .object({
+      uri: z
+        .string()
+        .regex(/^[\x21-\x7e]+$/, 'expected a path like /health, without blanks')
+        .transform((uri) => (uri.startsWith('/') ? uri : `/${uri}`))
+        .describe('Path and query that are asked for'),
+      method: z.enum(['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT']).default('GET'),
+      headers: z
+        .record(headerName(), headerValue())
+        .default({})
+        .describe('Sent with the request. Host is host:port unless given here'),
+      expect: z.string().optional().describe('Text that the body must contain'),
+      expect_body: bodyPattern()
+        .optional()
+        .describe('Text that the body must contain, or /pattern/flags that it must match'),
+      expect_status: statuses().describe('A status, a range like "200-299", or a list of them. Default: 200-399'),
+      read_timeout: positiveDurationMs
+        .optional()
+        .describe("Longest time from the request to the end of the answer. Default: the check's timeout"),
+      open_timeout: positiveDurationMs.prefault(0.2).describe('Longest time until the connection is there'),
+      ssl_timeout: positiveDurationMs.prefault(0.2).describe('Longest time of the TLS handshake'),
+      ...tlsOptions(),
+      unix_socket: text.optional().describe('Path of a unix socket to connect to instead of host and port'),
+      keep_alive: z
+        .boolean()
+        .default(false)
+        .describe('Keep one connection for all runs instead of a fresh one for each'),
+    })
+    .superRefine(refineTls)
 
-type HttpOptions = z.output<typeof options>
+type HttpOptions = z.output<ReturnType<typeof options>>
 
 /** Opens connections. */
 interface Opener {

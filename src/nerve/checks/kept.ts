@@ -3,10 +3,10 @@ import { text } from '../../core/config/schema.ts'
 import { isConnectionLost } from './failure.ts'
 
 /** The options of a check that logs in to a database: where it connects to, and for how long. */
-export const connectionOptions = {
+export const connectionOptions = () => ({
   unix_socket: text.optional().describe('Path of a unix socket to connect to instead of host and port'),
   keep_alive: z.boolean().default(false).describe('Keep one connection for all runs instead of a fresh login for each'),
-}
+})
 
 export interface KeptOptions<C> {
   /** Whether a connection is used for more than one run. */

@@ -13,24 +13,25 @@ const ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount'
 const NAME = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/
 const NAME_EXPECTED = 'expected a name of Kubernetes: lower-case letters, digits, - and .'
 
-const options = z.object({
-  pod_name: z
-    .string()
-    .regex(NAME, NAME_EXPECTED)
-    .describe('The pod that must be ready; the own one is in the variable HOSTNAME'),
-  namespace: z.string().regex(NAME, NAME_EXPECTED).default('default').describe('Its namespace. Default: default'),
-  host: text.default('kubernetes.default.svc').describe('The API server. Default: kubernetes.default.svc'),
-  port: port.default(443).describe('Its port. Default: 443'),
-  token_file: text
-    .default(`${ACCOUNT}/token`)
-    .describe(`A file with the bearer token, read at each run. Default: ${ACCOUNT}/token`),
-  ca_file: text
-    .default(`${ACCOUNT}/ca.crt`)
-    .describe(`PEM file with the authorities that the API server must come from. Default: ${ACCOUNT}/ca.crt`),
-  keep_alive: z.boolean().default(false).describe('Keep one connection for all runs instead of a fresh one for each'),
-})
+const options = () =>
+  z.object({
+    pod_name: z
+      .string()
+      .regex(NAME, NAME_EXPECTED)
+      .describe('The pod that must be ready; the own one is in the variable HOSTNAME'),
+    namespace: z.string().regex(NAME, NAME_EXPECTED).default('default').describe('Its namespace. Default: default'),
+    host: text.default('kubernetes.default.svc').describe('The API server. Default: kubernetes.default.svc'),
+    port: port.default(443).describe('Its port. Default: 443'),
+    token_file: text
+      .default(`${ACCOUNT}/token`)
+      .describe(`A file with the bearer token, read at each run. Default: ${ACCOUNT}/token`),
+    ca_file: text
+      .default(`${ACCOUNT}/ca.crt`)
+      .describe(`PEM file with the authorities that the API server must come from. Default: ${ACCOUNT}/ca.crt`),
+    keep_alive: z.boolean().default(false).describe('Keep one connection for all runs instead of a fresh one for each'),
+  })
 
-type KubernetesOptions = z.output<typeof options>
+type KubernetesOptions = z.output<ReturnType<typeof options>>
 
 /**
  * Asks the API for a pod and looks at its `Ready` condition (reference blablacar-yelp.md 1.5), with the service account of

@@ -6,27 +6,28 @@ import { type Member, type MongodbSession, prepareMongodb } from './mongodb-sess
 import { passwordOptions, refinePassword } from './secret.ts'
 import { refineTls, tlsOptions } from './tls-options.ts'
 
-const options = z
-  .object({
-    username: text.optional().describe('The account to log in with; it needs no role. Default: no login'),
-    ...passwordOptions,
-    auth_source: text.default('admin').describe('The database that knows the account'),
-    role: z
-      .enum(['primary', 'secondary'])
-      .optional()
-      .describe('Fails when the member has another role: a primary takes writes, a secondary follows one'),
-    ...tlsOptions,
-    ...connectionOptions,
-  })
-  .superRefine(refineTls)
-  .superRefine(refinePassword)
-  .superRefine(({ username, password, password_file }, context) => {
-    const complain = (key: string, message: string) => context.addIssue({ code: 'custom', path: [key], message })
-    const secret = password ?? password_file
-    if (username !== undefined && secret === undefined) complain('username', 'needs password_file or password')
-    if (username === undefined && secret !== undefined)
-      complain(password === undefined ? 'password_file' : 'password', 'has no effect without username')
-  })
+const options = () =>
+  z
+    .object({
+      username: text.optional().describe('The account to log in with; it needs no role. Default: no login'),
+      ...passwordOptions(),
+      auth_source: text.default('admin').describe('The database that knows the account'),
+      role: z
+        .enum(['primary', 'secondary'])
+        .optional()
+        .describe('Fails when the member has another role: a primary takes writes, a secondary follows one'),
+      ...tlsOptions(),
+      ...connectionOptions(),
+    })
+    .superRefine(refineTls)
+    .superRefine(refinePassword)
+    .superRefine(({ username, password, password_file }, context) => {
+      const complain = (key: string, message: string) => context.addIssue({ code: 'custom', path: [key], message })
+      const secret = password ?? password_file
+      if (username !== undefined && secret === undefined) complain('username', 'needs password_file or password')
+      if (username === undefined && secret !== undefined)
+        complain(password === undefined ? 'password_file' : 'password', 'has no effect without username')
+    })
 
 /**
  * Logs in and asks `hello`, which a member answers while it starts or recovers, too: then it takes no requests, and the

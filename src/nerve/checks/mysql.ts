@@ -15,25 +15,26 @@ import { passwordOptions, refinePassword } from './secret.ts'
 import { createSessions, type SessionProgress, type SqlSession } from './sql-session.ts'
 import { refineTls, tlsOptions } from './tls-options.ts'
 
-const options = z
-  .object({
-    username: text.describe('The account to log in with; it needs no privilege for the default query'),
-    ...passwordOptions,
-    database: text.optional().describe('The default database'),
-    query: text.default('SELECT 1').describe('What is asked after the login; any result passes'),
-    read_only: z.boolean().optional().describe("Fails when the server's global read_only is not this"),
-    max_replication_lag: durationMs
-      .optional()
-      .describe(
-        'Fails when replication is not running or further behind than this. Needs REPLICATION CLIENT, on MariaDB REPLICA MONITOR',
-      ),
-    ...tlsOptions,
-    ...connectionOptions,
-  })
-  .superRefine(refineTls)
-  .superRefine(refinePassword)
+const options = () =>
+  z
+    .object({
+      username: text.describe('The account to log in with; it needs no privilege for the default query'),
+      ...passwordOptions(),
+      database: text.optional().describe('The default database'),
+      query: text.default('SELECT 1').describe('What is asked after the login; any result passes'),
+      read_only: z.boolean().optional().describe("Fails when the server's global read_only is not this"),
+      max_replication_lag: durationMs
+        .optional()
+        .describe(
+          'Fails when replication is not running or further behind than this. Needs REPLICATION CLIENT, on MariaDB REPLICA MONITOR',
+        ),
+      ...tlsOptions(),
+      ...connectionOptions(),
+    })
+    .superRefine(refineTls)
+    .superRefine(refinePassword)
 
-type MysqlOptions = z.output<typeof options>
+type MysqlOptions = z.output<ReturnType<typeof options>>
 
 /**
  * Logs in, asks `query`, and looks at `read_only` and `max_replication_lag` if they are given. Says goodbye properly, so

@@ -5,6 +5,6 @@ import { defineCheck } from './check.ts'
 export const noop = defineCheck({
   type: 'noop',
   description: 'Always passes.',
-  options: z.object({}),
+  options: () => z.object({}),
   prepare: async () => ({ run: async () => {} }),
 })

@@ -10,21 +10,22 @@ import { refineTls, tlsOptions } from './tls-options.ts'
 /** Asks which side of replication the server is on. */
 const ROLE_QUERY = 'SELECT pg_is_in_recovery() AS standby'
 
-const options = z
-  .object({
-    username: text.describe('The account to log in with; it needs no privilege for the default query'),
-    ...passwordOptions,
-    database: text.optional().describe('The database to connect to. Default: the one named like the account'),
-    query: text.default('SELECT 1').describe('What is asked after the login; any result passes'),
-    role: z
-      .enum(['primary', 'standby'])
-      .optional()
-      .describe('Fails when the server has another role: a primary takes writes, a standby follows one'),
-    ...tlsOptions,
-    ...connectionOptions,
-  })
-  .superRefine(refineTls)
-  .superRefine(refinePassword)
+const options = () =>
+  z
+    .object({
+      username: text.describe('The account to log in with; it needs no privilege for the default query'),
+      ...passwordOptions(),
+      database: text.optional().describe('The database to connect to. Default: the one named like the account'),
+      query: text.default('SELECT 1').describe('What is asked after the login; any result passes'),
+      role: z
+        .enum(['primary', 'standby'])
+        .optional()
+        .describe('Fails when the server has another role: a primary takes writes, a standby follows one'),
+      ...tlsOptions(),
+      ...connectionOptions(),
+    })
+    .superRefine(refineTls)
+    .superRefine(refinePassword)
 
 /**
  * Logs in, asks `query`, and looks at `role` if it is given. The query is sent with a `statement_timeout`, so that the

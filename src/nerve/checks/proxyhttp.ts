@@ -21,36 +21,41 @@ const REACHED = parseStatuses('100-499')
 const PROXY_AUTHENTICATION_REQUIRED = 407
 
 const URL_EXPECTED = 'expected an http or https URL'
-const url = z
-  .string()
-  .transform((address) => (/^[a-z][a-z0-9+.-]*:\/\//i.test(address) ? address : `http://${address}`))
-  .refine((address) => URL.canParse(address) && /^https?:$/.test(new URL(address).protocol), URL_EXPECTED)
+const url = () =>
+  z
+    .string()
+    .transform((address) => (/^[a-z][a-z0-9+.-]*:\/\//i.test(address) ? address : `http://${address}`))
+    .refine((address) => URL.canParse(address) && /^https?:$/.test(new URL(address).protocol), URL_EXPECTED)
 
-const { ssl_verify, ssl_ca_file } = tlsOptions
+const options = () => {
+  const { ssl_verify, ssl_ca_file } = tlsOptions()
+  return z
+    .object({
+      urls: z
+        .array(url())
+        .min(1)
+        .describe('What is asked for through the proxy, all at once; http:// unless they say so'),
+      username: text.optional().describe('The account at the proxy. Default: none'),
+      ...passwordOptions(),
+      fail_on_any_unreachable: z
+        .boolean()
+        .default(false)
+        .describe('Fail when one of the URLs cannot be reached. Default: when none can'),
+      ssl_verify: ssl_verify.describe(
+        'Whether the certificates of https URLs must be valid. Default: only if ssl_ca_file is given',
+      ),
+      ssl_ca_file,
+    })
+    .superRefine((settings, context) => refineTls({ ssl: true, ...settings }, context))
+    .superRefine(refinePassword)
+    .superRefine(({ username, password, password_file }, context) => {
+      const key = password === undefined ? 'password_file' : 'password'
+      if (username === undefined && (password ?? password_file) !== undefined)
+        context.addIssue({ code: 'custom', path: [key], message: 'needs username' })
+    })
+}
 
-const options = z
-  .object({
-    urls: z.array(url).min(1).describe('What is asked for through the proxy, all at once; http:// unless they say so'),
-    username: text.optional().describe('The account at the proxy. Default: none'),
-    ...passwordOptions,
-    fail_on_any_unreachable: z
-      .boolean()
-      .default(false)
-      .describe('Fail when one of the URLs cannot be reached. Default: when none can'),
-    ssl_verify: ssl_verify.describe(
-      'Whether the certificates of https URLs must be valid. Default: only if ssl_ca_file is given',
-    ),
-    ssl_ca_file,
-  })
-  .superRefine((settings, context) => refineTls({ ssl: true, ...settings }, context))
-  .superRefine(refinePassword)
-  .superRefine(({ username, password, password_file }, context) => {
-    const key = password === undefined ? 'password_file' : 'password'
-    if (username === undefined && (password ?? password_file) !== undefined)
-      context.addIssue({ code: 'custom', path: [key], message: 'needs username' })
-  })
-
-type ProxyhttpOptions = z.output<typeof options>
+type ProxyhttpOptions = z.output<ReturnType<typeof options>>
 
 /**
  * Fetches URLs through an HTTP proxy, which is what host and port are (reference blablacar-yelp.md 1.5): https ones

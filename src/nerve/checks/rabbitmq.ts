@@ -21,31 +21,32 @@ const MESSAGE = Buffer.from('nerve test message')
 /** How long a message stays that a failed run leaves behind, ms. */
 const EXPIRATION_MS = 2000
 
-const options = z
-  .object({
-    username: text.optional().describe('The account to log in with. Default: guest'),
-    ...passwordOptions,
-    vhost: z.string().optional().describe('The virtual host. Default: /'),
-    queue: z
-      .string()
-      .default('nerve')
-      .describe('A queue of its own, made when it is not there; "" only logs in and opens a channel'),
-    durable: z
-      .boolean()
-      .default(false)
-      .describe('Whether the queue outlives a restart of the server. One that is there must be of the same kind'),
-    datasource: text
-      .optional()
-      .describe(
-        'How to connect, as amqp://user:password@host:port/vhost; {{.Username}}, {{.Password}}, {{.Host}}, {{.Port}} and {{.Vhost}} are filled in. Default: made of the other keys',
-      ),
-    ...tlsOptions,
-  })
-  .superRefine(refineTls)
-  .superRefine(refinePassword)
-  .superRefine((settings, context) => refineDatasource(parseAmqpDatasource, settings, context))
+const options = () =>
+  z
+    .object({
+      username: text.optional().describe('The account to log in with. Default: guest'),
+      ...passwordOptions(),
+      vhost: z.string().optional().describe('The virtual host. Default: /'),
+      queue: z
+        .string()
+        .default('nerve')
+        .describe('A queue of its own, made when it is not there; "" only logs in and opens a channel'),
+      durable: z
+        .boolean()
+        .default(false)
+        .describe('Whether the queue outlives a restart of the server. One that is there must be of the same kind'),
+      datasource: text
+        .optional()
+        .describe(
+          'How to connect, as amqp://user:password@host:port/vhost; {{.Username}}, {{.Password}}, {{.Host}}, {{.Port}} and {{.Vhost}} are filled in. Default: made of the other keys',
+        ),
+      ...tlsOptions(),
+    })
+    .superRefine(refineTls)
+    .superRefine(refinePassword)
+    .superRefine((settings, context) => refineDatasource(parseAmqpDatasource, settings, context))
 
-type RabbitmqOptions = z.output<typeof options>
+type RabbitmqOptions = z.output<ReturnType<typeof options>>
 
 /**
  * Sends a message through a queue and takes it out again (reference airbnb.md 2.5, blablacar-yelp.md 1.5). Any message

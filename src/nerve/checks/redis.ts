@@ -12,22 +12,23 @@ import { refineTls, tlsOptions } from './tls-options.ts'
 /** The key that Airbnb's nerve asks for: the question passes through a proxy, where PING may end (reference airbnb.md 2.5). */
 const PROBE_KEY = 'nerve-redis-service-check'
 
-const options = z
-  .object({
-    username: text.optional().describe('The ACL user to log in as (Redis 6)'),
-    ...passwordOptions,
-    db: z.int().min(0).default(0).describe('The number of the database to select'),
-    role: z.enum(['master', 'replica']).optional().describe('Fails when the server has another role'),
-    ...tlsOptions,
-    unix_socket: text.optional().describe('Path of a unix socket to connect to instead of host and port'),
-  })
-  .superRefine(refineTls)
-  .superRefine(refinePassword)
+const options = () =>
+  z
+    .object({
+      username: text.optional().describe('The ACL user to log in as (Redis 6)'),
+      ...passwordOptions(),
+      db: z.int().min(0).default(0).describe('The number of the database to select'),
+      role: z.enum(['master', 'replica']).optional().describe('Fails when the server has another role'),
+      ...tlsOptions(),
+      unix_socket: text.optional().describe('Path of a unix socket to connect to instead of host and port'),
+    })
+    .superRefine(refineTls)
+    .superRefine(refinePassword)
 
 /** ioredis' words, without a code, for a connection that has ended. */
 const CLOSED = /^(Connection is closed|Stream isn't writeable|Command aborted due to connection close)/
 
-type RedisCheckOptions = z.output<typeof options>
+type RedisCheckOptions = z.output<ReturnType<typeof options>>
 
 /**
  * Asks PING and EXISTS on a fresh connection. What the server says instead (LOADING, MASTERDOWN, NOAUTH, WRONGPASS,

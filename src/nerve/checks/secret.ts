@@ -4,14 +4,14 @@ import { text } from '../../core/config/schema.ts'
 import { messageOf, SmartStackError } from '../../core/errors.ts'
 
 /** The options of a check that logs in. */
-export const passwordOptions = {
+export const passwordOptions = () => ({
   password: z.string().optional().describe('The password. Better in a file: see password_file'),
   password_file: text
     .optional()
     .describe(
       'A file with the password; one line end at its end does not count. Read at each run, so it may be rotated',
     ),
-}
+})
 
 export interface PasswordOptions {
   readonly password?: string | undefined

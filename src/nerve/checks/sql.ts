@@ -15,22 +15,23 @@ const drivers = {
 
 const DEFAULT_USERNAME = 'root'
 
-const options = z
-  .object({
-    driver: z.enum(['mysql', 'postgres']).default('mysql').describe('What kind of database it is. Default: mysql'),
-    username: text.optional().describe('The account to log in with. Default: root'),
-    ...passwordOptions,
-    request: text.default('SELECT 1').describe('What is asked after the login; any result passes'),
-    datasource: text
-      .optional()
-      .describe(
-        'How to connect, in the words of Go drivers; {{.Username}}, {{.Password}}, {{.Host}} and {{.Port}} are filled in. Default: made of the other keys',
-      ),
-  })
-  .superRefine(refinePassword)
-  .superRefine((settings, context) => refineDatasource(drivers[settings.driver].parse, settings, context))
+const options = () =>
+  z
+    .object({
+      driver: z.enum(['mysql', 'postgres']).default('mysql').describe('What kind of database it is. Default: mysql'),
+      username: text.optional().describe('The account to log in with. Default: root'),
+      ...passwordOptions(),
+      request: text.default('SELECT 1').describe('What is asked after the login; any result passes'),
+      datasource: text
+        .optional()
+        .describe(
+          'How to connect, in the words of Go drivers; {{.Username}}, {{.Password}}, {{.Host}} and {{.Port}} are filled in. Default: made of the other keys',
+        ),
+    })
+    .superRefine(refinePassword)
+    .superRefine((settings, context) => refineDatasource(drivers[settings.driver].parse, settings, context))
 
-type SqlOptions = z.output<typeof options>
+type SqlOptions = z.output<ReturnType<typeof options>>
 
 /**
  * BlaBlaCar's check of databases (reference blablacar-yelp.md 1.5): logs in and asks `request`. Unlike theirs it keeps to

@@ -10,7 +10,7 @@ import { createConnector } from './socket.ts'
 export const tcp = defineCheck({
   type: 'tcp',
   description: 'Passes when a TCP connection is established.',
-  options: z.object({}),
+  options: () => z.object({}),
   prepare: async ({ target, timeoutMs }) => {
     const connector = createConnector({ target, timeoutMs })
     return {

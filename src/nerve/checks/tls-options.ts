@@ -7,7 +7,7 @@ import type { Target } from './check.ts'
 import { readSetting } from './secret.ts'
 
 /** The TLS options that http, mysql and redis share. */
-export const tlsOptions = {
+export const tlsOptions = () => ({
   ssl: z.boolean().default(false).describe('Talk TLS'),
   ssl_verify: z
     .boolean()
@@ -17,9 +17,18 @@ export const tlsOptions = {
   ssl_server_name: text.optional().describe('The name in the certificate. Default: the host'),
   ssl_cert_file: text.optional().describe('PEM file with the certificate that nerve shows'),
   ssl_key_file: text.optional().describe('PEM file with the key of ssl_cert_file'),
-}
+})
 
-export type TlsOptions = z.output<z.ZodObject<typeof tlsOptions>>
+export const TLS_KEYS = [
+  'ssl',
+  'ssl_verify',
+  'ssl_ca_file',
+  'ssl_server_name',
+  'ssl_cert_file',
+  'ssl_key_file',
+] as const satisfies readonly (keyof TlsOptions)[]
+
+export type TlsOptions = z.output<z.ZodObject<ReturnType<typeof tlsOptions>>>
 
 /** Finds options that contradict each other or have no effect. For superRefine(), so that the error has the option's place. */
 export function refineTls(options: TlsOptions, context: z.RefinementCtx): void {
@@ -27,8 +36,7 @@ export function refineTls(options: TlsOptions, context: z.RefinementCtx): void {
     context.addIssue({ code: 'custom', path: [key], message })
   }
   const { ssl, ssl_verify, ssl_ca_file, ssl_cert_file, ssl_key_file } = options
-  const keys = Object.keys(tlsOptions) as (keyof TlsOptions)[]
-  const stray = ssl ? undefined : keys.find((key) => options[key] !== undefined && options[key] !== false)
+  const stray = ssl ? undefined : TLS_KEYS.find((key) => options[key] !== undefined && options[key] !== false)
   if (stray !== undefined) complain(stray, 'has no effect without ssl: true')
   if (ssl_verify === false && ssl_ca_file !== undefined) complain('ssl_ca_file', 'has no effect with ssl_verify: false')
   if (ssl_cert_file !== undefined && ssl_key_file === undefined) complain('ssl_cert_file', 'needs ssl_key_file')

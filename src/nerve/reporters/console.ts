@@ -6,7 +6,7 @@ import { defineReporter } from './reporter.ts'
 export const console = defineReporter({
   type: 'console',
   description: 'Writes each change of the registration to standard output, as a line of JSON.',
-  options: z.object({}),
+  options: () => z.object({}),
   create({ service, print }) {
     const changeLine = createChangeLine(service)
     let printed: string | undefined

@@ -9,33 +9,35 @@ import { defineReporter, type Registration, type Reporter, type ReporterContext 
 const KEEP_ALIVES_PER_TTL = 3
 const MAX_REQUEST_MS = 2_000
 
-const keys = z.object({
-  etcd_host: z
-    .union([text.transform((host) => [host]), z.array(text).min(1, 'needs at least one host')], {
-      error: 'expected a host, or a list of hosts',
-    })
-    .describe('A member of etcd (3.4 or newer), or a list of members.'),
-  etcd_port: port.default(2379).describe('Port for clients of the members. Default: 2379.'),
-  etcd_path: z
-    .string()
-    .default('/')
-    .transform((path) => path.split('/').filter((segment) => segment !== ''))
-    .describe('What the keys of this service start with: <etcd_path>/<instance_id>/<lease>. Default: /.'),
-  etcd_ttl: durationMs
-    .refine((ms) => ms >= 3_000, 'expected at least 3 seconds')
-    .prefault(10)
-    .describe('How long the registration outlives a silent process, rounded up to seconds. Default: 10 seconds.'),
-  etcd_username: text.optional().describe('User of etcd. Default: none.'),
-  etcd_password: text.optional().describe('The password of the user.'),
-  etcd_tls: tls.describe('Speak TLS with etcd. Default: no TLS.').optional(),
-})
+const keys = () =>
+  z.object({
+    etcd_host: z
+      .union([text.transform((host) => [host]), z.array(text).min(1, 'needs at least one host')], {
+        error: 'expected a host, or a list of hosts',
+      })
+      .describe('A member of etcd (3.4 or newer), or a list of members.'),
+    etcd_port: port.default(2379).describe('Port for clients of the members. Default: 2379.'),
+    etcd_path: z
+      .string()
+      .default('/')
+      .transform((path) => path.split('/').filter((segment) => segment !== ''))
+      .describe('What the keys of this service start with: <etcd_path>/<instance_id>/<lease>. Default: /.'),
+    etcd_ttl: durationMs
+      .refine((ms) => ms >= 3_000, 'expected at least 3 seconds')
+      .prefault(10)
+      .describe('How long the registration outlives a silent process, rounded up to seconds. Default: 10 seconds.'),
+    etcd_username: text.optional().describe('User of etcd. Default: none.'),
+    etcd_password: text.optional().describe('The password of the user.'),
+    etcd_tls: tls().describe('Speak TLS with etcd. Default: no TLS.').optional(),
+  })
 
-const options = keys.superRefine(({ etcd_username, etcd_password }, context) => {
-  if (etcd_password === undefined || etcd_username !== undefined) return
-  context.addIssue({ code: 'custom', path: ['etcd_password'], message: 'needs etcd_username' })
-})
+const options = () =>
+  keys().superRefine(({ etcd_username, etcd_password }, context) => {
+    if (etcd_password === undefined || etcd_username !== undefined) return
+    context.addIssue({ code: 'custom', path: ['etcd_password'], message: 'needs etcd_username' })
+  })
 
-type Options = z.output<typeof options>
+type Options = z.output<ReturnType<typeof options>>
 
 /** A registration in etcd: the key lives as long as the lease. */
 interface Held {

@@ -13,12 +13,13 @@ const RESYNC_MS = 5_000
 export const file = defineReporter({
   type: 'file',
   description: 'Keeps a file with the registration while the service is healthy.',
-  options: z.object({
-    path: text.describe(
-      'The file, one per service: replaced as a whole, and removed while the service is down. Its directory is made when missing.',
-    ),
-    append: z.boolean().default(false).describe('Add a line for each change instead. Default: false.'),
-  }),
+  options: () =>
+    z.object({
+      path: text.describe(
+        'The file, one per service: replaced as a whole, and removed while the service is down. Its directory is made when missing.',
+      ),
+      append: z.boolean().default(false).describe('Add a line for each change instead. Default: false.'),
+    }),
   create: ({ service }, { path, append }) => (append ? createRecord(service, path) : createCopy(path)),
 })
 

@@ -5,7 +5,7 @@ import { defineReporter } from './reporter.ts'
 export const noop = defineReporter({
   type: 'noop',
   description: 'Registers the service nowhere; its health shows on the status page and in the metrics.',
-  options: z.object({}),
+  options: () => z.object({}),
   create: () => ({
     reconcile: async () => ({}),
     state: () => ({ type: 'noop' }),

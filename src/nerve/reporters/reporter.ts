@@ -5,6 +5,7 @@ import type { Logger } from '../../core/log.ts'
 import type { Metrics } from '../../core/metrics.ts'
 import type { ReconcileResult } from '../../core/reconcile-loop.ts'
 import type { InstancePayload } from '../../core/service-instance.ts'
+import { weakMemo } from '../../core/weak-memo.ts'
 import type { SessionPool } from '../../zookeeper/zookeeper.ts'
 
 /** What the registry shall say of a service. */
@@ -97,12 +98,21 @@ export interface ReporterType<Options = unknown> {
   create(context: ReporterContext, options: Options): Reporter
 }
 
-/** Gives a reporter type its option types from its schema. */
+/** Gives a reporter type its option types from its schema, which is made when a configuration is read and then forgotten. */
 export function defineReporter<Shape extends z.ZodRawShape>(reporter: {
   readonly type: string
   readonly description: string
-  readonly options: z.ZodObject<Shape>
+  options(): z.ZodObject<Shape>
   create(context: ReporterContext, options: z.output<z.ZodObject<Shape>>): Reporter
 }): ReporterType {
-  return reporter as unknown as ReporterType
+  const { type, description, create } = reporter
+  const options = weakMemo(reporter.options)
+  return {
+    type,
+    description,
+    create: create as ReporterType['create'],
+    get options() {
+      return options()
+    },
+  }
 }

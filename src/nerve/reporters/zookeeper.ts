@@ -13,54 +13,62 @@ import { type OwnNode, type OwnNodeSpec, type Session, ZooKeeperError } from '..
 import { createRenewal, type Renewal } from './renewal.ts'
 import { defineReporter, type Registration, type Reporter, type ReporterContext } from './reporter.ts'
 
-const keys = z.object({
-  zk_hosts: hosts,
-  zk_path: znodePath.describe('Parent of the registrations of this service; created when missing.'),
-  node_type: z
-    .enum(['ephemeral_sequential', 'ephemeral', 'persistent_sequential', 'persistent'])
-    .default('ephemeral_sequential')
-    .describe('Kind of znode. Default ephemeral_sequential.'),
-  use_path_encoding: z
-    .boolean()
-    .default(false)
-    .describe('Carry the registration in the name of the znode too, so that watchers need not read it. Default false.'),
-  ttl_seconds: count(1)
-    .optional()
-    .describe(
-      'Write a persistent registration again this often, so that a cleaner can tell it from a dead one, as Airbnb: it is no TTL of ZooKeeper, and any server will do. Ephemeral registrations need none, and ignore it.',
-    ),
-  node_naming: z
-    .enum(['airbnb', 'blablacar'])
-    .default('airbnb')
-    .describe('How the znode is called: airbnb: <instance_id>_; blablacar: <service>_<host>_c_<GUID>. Default airbnb.'),
-  expose_on_unavailable: z
-    .boolean()
-    .default(false)
-    .describe('Keep the znode of a service that is down, where its payload says that it is. Default false: remove it.'),
-  refresh_interval: positiveDurationMs
-    .optional()
-    .describe('Look at the znode again after this time, whatever its watch says. Default: about a minute.'),
-  zk_session_timeout: sessionTimeoutMs,
-  zk_digest: digest.optional(),
-  zk_restrict: z
-    .boolean()
-    .default(false)
-    .describe(
-      'Let only the digest identity change the znode; everybody may read. Default false: open to all, as Airbnb.',
-    ),
-  zk_tls: tls.optional(),
-})
-
-const options = keys.superRefine(({ zk_restrict, zk_digest }, context) => {
-  if (!zk_restrict || zk_digest !== undefined) return
-  context.addIssue({
-    code: 'custom',
-    path: ['zk_restrict'],
-    message: 'needs zk_digest, the identity that may change the znode',
+const keys = () =>
+  z.object({
+    zk_hosts: hosts(),
+    zk_path: znodePath().describe('Parent of the registrations of this service; created when missing.'),
+    node_type: z
+      .enum(['ephemeral_sequential', 'ephemeral', 'persistent_sequential', 'persistent'])
+      .default('ephemeral_sequential')
+      .describe('Kind of znode. Default ephemeral_sequential.'),
+    use_path_encoding: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Carry the registration in the name of the znode too, so that watchers need not read it. Default false.',
+      ),
+    ttl_seconds: count(1)
+      .optional()
+      .describe(
+        'Write a persistent registration again this often, so that a cleaner can tell it from a dead one, as Airbnb: it is no TTL of ZooKeeper, and any server will do. Ephemeral registrations need none, and ignore it.',
+      ),
+    node_naming: z
+      .enum(['airbnb', 'blablacar'])
+      .default('airbnb')
+      .describe(
+        'How the znode is called: airbnb: <instance_id>_; blablacar: <service>_<host>_c_<GUID>. Default airbnb.',
+      ),
+    expose_on_unavailable: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Keep the znode of a service that is down, where its payload says that it is. Default false: remove it.',
+      ),
+    refresh_interval: positiveDurationMs
+      .optional()
+      .describe('Look at the znode again after this time, whatever its watch says. Default: about a minute.'),
+    zk_session_timeout: sessionTimeoutMs(),
+    zk_digest: digest().optional(),
+    zk_restrict: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Let only the digest identity change the znode; everybody may read. Default false: open to all, as Airbnb.',
+      ),
+    zk_tls: tls().optional(),
   })
-})
 
-type Options = z.output<typeof options>
+const options = () =>
+  keys().superRefine(({ zk_restrict, zk_digest }, context) => {
+    if (!zk_restrict || zk_digest !== undefined) return
+    context.addIssue({
+      code: 'custom',
+      path: ['zk_restrict'],
+      message: 'needs zk_digest, the identity that may change the znode',
+    })
+  })
+
+type Options = z.output<ReturnType<typeof options>>
 
 /**
  * After an outage that sessions survived, a whole fleet could look at its znodes at once, which are all still there. The

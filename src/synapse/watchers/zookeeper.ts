@@ -12,8 +12,8 @@ import { type Discovery, defineWatcher, type WatcherContext } from './watcher.ts
 const RESYNC_MS = 300_000
 
 const options = z.object({
-  hosts,
-  path: znodePath.describe('Parent of the registrations; created when missing.'),
+  hosts: hosts(),
+  path: znodePath().describe('Parent of the registrations; created when missing.'),
   decode: z
     .discriminatedUnion('method', [
       z.strictObject({ method: z.literal('nerve') }),
@@ -25,7 +25,7 @@ const options = z.object({
     .default({ method: 'nerve' })
     .describe("How registrations are written: nerve's JSON (default), or Finagle's serverset."),
   generator_config_path: z
-    .union([z.literal('disabled'), znodePath])
+    .union([z.literal('disabled'), znodePath()])
     .optional()
     .describe(
       'Znode whose data may hold generator options for this service. Default: the path itself. `disabled`: read none.',
@@ -39,9 +39,9 @@ const options = z.object({
     .describe(
       "Accepted for Airbnb's files. Not needed: every read is retried with a growing delay for as long as it takes.",
     ),
-  session_timeout: sessionTimeoutMs,
-  digest: digest.optional(),
-  tls: tls.optional(),
+  session_timeout: sessionTimeoutMs(),
+  digest: digest().optional(),
+  tls: tls().optional(),
 })
 
 type Options = z.output<typeof options>

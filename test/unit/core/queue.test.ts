@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { Queue } from '../../../src/core/queue.ts'
+import { collectGarbage } from '../../harness/garbage.ts'
 
 describe('Queue', () => {
   it('Queue gives back what was put in, in order, also when both alternate', () => {
@@ -19,16 +18,14 @@ describe('Queue', () => {
   })
 
   it('Queue keeps no room for what was taken out', () => {
-    setFlagsFromString('--expose-gc')
-    const collect: () => void = runInNewContext('gc')
     const queue = new Queue<number>()
-    collect()
+    collectGarbage()
     const before = process.memoryUsage().heapUsed
     for (let item = 0; item < 2_000_000; item++) {
       queue.push(item)
       queue.shift()
     }
-    collect()
+    collectGarbage()
     assert.ok(process.memoryUsage().heapUsed - before < 4_000_000, 'two million places would take 16 MB')
     assert.equal(queue.length, 0)
   })

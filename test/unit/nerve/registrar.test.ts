@@ -35,7 +35,7 @@ describe('Registrar', () => {
   const fake = defineReporter({
     type: 'fake',
     description: 'A registry in memory.',
-    options: z.object({ place: z.string() }),
+    options: () => z.object({ place: z.string() }),
     create: (_context, { place }) => ({
       ...found(place),
       async reconcile({ kind }) {

@@ -38,7 +38,7 @@ describe('ServiceRunner and its reporters', () => {
   const fake = defineReporter({
     type: 'fake',
     description: 'A registry in memory.',
-    options: z.object({ place: z.string() }),
+    options: () => z.object({ place: z.string() }),
     create: (_context, { place }) => {
       let says: string | undefined
       return {

@@ -27,7 +27,7 @@ class FakeRegistry {
   readonly type = defineReporter({
     type: 'fake',
     description: 'A registry in memory.',
-    options: z.object({ place: z.string() }),
+    options: () => z.object({ place: z.string() }),
     create: ({ onDisturbed }, { place }) => {
       this.disturb = onDisturbed
       return {

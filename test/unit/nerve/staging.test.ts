@@ -10,13 +10,13 @@ import { recordingLog } from '../../harness/recording-log.ts'
 const stubborn = defineCheck({
   type: 'stubborn',
   description: 'Cannot be closed.',
-  options: z.object({}),
+  options: () => z.object({}),
   prepare: async () => ({ run: async () => {}, close: () => Promise.reject(new Error('no such socket')) }),
 })
 const hopeless = defineCheck({
   type: 'hopeless',
   description: 'Cannot be made.',
-  options: z.object({}),
+  options: () => z.object({}),
   prepare: () => Promise.reject(new Error('no such library')),
 })
 const checkTypes = new Registry('check type', { stubborn, hopeless })
