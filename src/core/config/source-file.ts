@@ -9,10 +9,8 @@ import {
   type Node,
   type Pair,
   type ParsedNode,
-  parseDocument,
   type Scalar,
   type ScalarTag,
-  type Tags,
   visit,
   type YAMLMap,
 } from 'yaml'
@@ -28,6 +26,7 @@ import {
   unmask,
 } from './environment.ts'
 import type { ConfigPath, Position, Problem } from './problems.ts'
+import { NestingError, parseYaml } from './yaml-document.ts'
 import { isMergeKey, keyText, pathOf, positionIn, start } from './yaml-nodes.ts'
 import { explainSyntax } from './yaml-syntax.ts'
 
@@ -62,7 +61,6 @@ export interface SourceFile {
   isPlainScalar(path: ConfigPath): boolean
 }
 
-const OPTIONS = { version: '1.2', merge: true, prettyErrors: false, uniqueKeys: true, logLevel: 'error' } as const
 const START: Position = { line: 1, column: 1 }
 
 /** For texts that were made of others. */
@@ -87,15 +85,15 @@ export function parseSourceFile(
   try {
     const readable = forbidden < 0 ? text : text.slice(0, forbidden)
     const masked = isPlain ? { text: readable, expressions: undefined } : mask(readable)
-    const customTags = (tags: Tags) => [...scalars, ...tags]
-    const document = parseDocument(masked.text, { ...OPTIONS, lineCounter: lines, customTags })
+    const document = parseYaml(masked.text, { lines, scalars })
     const reader = new SourceReader(file, document, positionOf ?? positionIn(lines), masked)
     if (forbidden >= 0) reader.problem(forbidden, [], 'a character that text never holds; is this a text file?')
     return reader.read(environment)
   } catch (error) {
-    // The parser gave up, e.g. on brackets that are nested ten thousand deep.
-    const message = `cannot be read as YAML: ${messageOf(error)}`
-    return unreadable(file, [{ severity: 'error', file, position: START, path: [], message }])
+    const isNesting = error instanceof NestingError
+    const position = isNesting ? (positionOf ?? positionIn(lines))(error.offset) : START
+    const message = `${isNesting ? 'broken YAML' : 'cannot be read as YAML'}: ${messageOf(error)}`
+    return unreadable(file, [{ severity: 'error', file, position, path: [], message }])
   }
 }
 
@@ -234,7 +232,7 @@ class SourceReader {
     const source = unmask(value, this.#expressions)
     this.#environment.set(scalar, { source, text: missing ? undefined : text })
     if (missing && !isKey) scalar.value = null
-    else scalar.value = isKey || scalar.type !== 'PLAIN' ? text : reread(text)
+    else scalar.value = isKey || scalar.type !== 'PLAIN' ? text : reread(text, offset)
   }
 
   #toData(): unknown {
@@ -308,9 +306,9 @@ class SourceReader {
   }
 }
 
-/** A plain scalar with the environment's value in it means what it would mean had it been written out. */
-function reread(text: string): unknown {
-  const document = parseDocument(text, OPTIONS)
+/** A plain scalar with the environment's value in it, which stands at `offset`, means what it would mean had it been written out. */
+function reread(text: string, offset: number): unknown {
+  const document = parseYaml(text, { offset })
   if (document.errors.length > 0) return text
   const { contents } = document
   if (contents === null) return text === '' ? null : text

@@ -17,7 +17,6 @@ export function explainSyntax(
 const WORDS: Readonly<Record<string, string>> = {
   BLOCK_AS_IMPLICIT_KEY: 'a second ": " on one line; put the text in quotes, or the nested keys on lines of their own',
   MULTIPLE_DOCS: 'a second document starts here ("---"); a configuration is one document',
-  RESOURCE_EXHAUSTION: 'brackets are nested too deeply',
   TAB_AS_INDENT: 'a tab in the indentation; YAML takes blanks only',
 }
 

@@ -135,8 +135,18 @@ describe('parseSourceFile() problems', () => {
     },
     {
       name: 'brackets without end',
-      text: '['.repeat(20_000),
-      expected: /^f\.yaml:1:\d+: broken YAML: brackets are nested too deeply$/,
+      text: 'a: 1\nb:\n  '.concat('['.repeat(20_000)),
+      expected: /^f\.yaml:3:2\d\d: broken YAML: maps and lists are nested too deeply$/,
+    },
+    {
+      name: 'lists in one line without end',
+      text: '- '.repeat(20_000),
+      expected: /^f\.yaml:1:4\d\d: broken YAML: maps and lists are nested too deeply$/,
+    },
+    {
+      name: 'maps that are indented without end',
+      text: Array.from({ length: 1_000 }, (_, level) => `${' '.repeat(level)}a:`).join('\n'),
+      expected: /^f\.yaml:2\d\d:\d+: broken YAML: maps and lists are nested too deeply$/,
     },
   ]
   for (const { name, text, expected } of cases) {
@@ -147,6 +157,16 @@ describe('parseSourceFile() problems', () => {
       assert.deepEqual(others, [])
     })
   }
+
+  it('parseSourceFile() takes maps and lists that are nested as deeply as anyone could mean', () => {
+    const source = parse(`a: ${'[{b: '.repeat(50)}1${'}]'.repeat(50)}`)
+    assert.deepEqual(source.problems, [])
+  })
+
+  it('parseSourceFile() tells brackets without end that come from the environment', () => {
+    const { problems } = parse('a:\n  b: ${DEEP}', { DEEP: '['.repeat(20_000) })
+    assert.deepEqual(problems.map(formatProblem), ['f.yaml:2:6: broken YAML: maps and lists are nested too deeply'])
+  })
 
   it('parseSourceFile() stops a bomb of aliases', () => {
     const levels = Array.from(
