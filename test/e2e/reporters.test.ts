@@ -2,11 +2,12 @@ import assert from 'node:assert/strict'
 import { access, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Daemon, startNerve } from '../harness/daemon.ts'
+import { type Daemon, type DaemonConfig, startNerve } from '../harness/daemon.ts'
 import { type EtcdServer, startEtcd } from '../harness/etcd-server.ts'
 import { eventually } from '../harness/eventually.ts'
 import { makeHangingFile, releaseHangingFile } from '../harness/hanging-file.ts'
 import { type Instance, startInstance } from '../harness/main-job.ts'
+import { freePort } from '../harness/ports.ts'
 import { startZooKeeper, type ZooKeeperServer } from '../harness/zookeeper-server.ts'
 
 describe('nerve with several reporters', function () {
@@ -82,6 +83,72 @@ describe('nerve with several reporters', function () {
     assert.deepEqual(await etcd.keys('/services/web'), [])
     await assert.rejects(file())
     assert.equal(lines().at(-1), '{"service":"web","registration":"absent"}')
+  })
+
+  describe('with a file, while its service gets another name', () => {
+    let renamed: Daemon
+    let directory: string
+
+    beforeEach(async () => {
+      directory = await mkdtemp(join(tmpdir(), 'renamed-service-'))
+    })
+    afterEach(async () => {
+      await renamed.close()
+      await rm(directory, { recursive: true, force: true })
+    })
+
+    const path = () => join(directory, 'web.json')
+    const dialects: Readonly<Record<string, (name: string, adminPort: number) => DaemonConfig>> = {
+      "Airbnb's": (name, adminPort) => ({
+        instance_id: 'i-1',
+        admin: { host: '127.0.0.1', port: adminPort },
+        services: {
+          [name]: {
+            ...{ host: '127.0.0.1', port: instance.port, check_interval: 0.1, checks: [{ type: 'tcp', timeout: 1 }] },
+            ...{ reporter_type: 'file', path: path(), published_name: name },
+          },
+        },
+      }),
+      "BlaBlaCar's": (name, adminPort) => `
+apiHost: 127.0.0.1
+apiPort: ${adminPort}
+services:
+  - name: ${name}
+    host: 127.0.0.1
+    port: ${instance.port}
+    enableWarmupIntervalInMilli: 1
+    disableMinDurationInMilli: 1
+    checks: [{type: tcp, rise: 1, checkIntervalInMilli: 100}]
+    reporters: [{type: file, path: ${path()}}]
+`,
+    }
+    for (const [dialect, config] of Object.entries(dialects)) {
+      it(`there is no moment without it (${dialect} file)`, async () => {
+        const adminPort = await freePort()
+        renamed = await startNerve(config('web', adminPort), { awaitReady: false })
+        const name = async () => JSON.parse((await readFile(path(), 'utf8').catch(() => '')) || '{}').name
+        await eventually(async () => assert.equal(await name(), 'web', renamed.output), 20_000)
+        let isOver = false
+        const looks = new Set<unknown>()
+        const reader = (async () => {
+          while (!isOver) looks.add(await name())
+        })()
+        for (const next of ['shop', 'web']) {
+          await renamed.configure(config(next, adminPort))
+          renamed.hup()
+          await eventually(async () => {
+            const removed = renamed.output.split('\n').filter((line) => line.includes('"registration removed"'))
+            assert.equal(removed.length, next === 'shop' ? 1 : 2, 'the service of the former name is gone')
+          }, 20_000)
+        }
+        isOver = true
+        await reader
+        assert.deepEqual([...looks].sort(), ['shop', 'web'], 'and never nothing')
+        assert.equal(await name(), 'web')
+        assert.equal(await renamed.stop(), 0)
+        assert.equal(await readFile(path(), 'utf8').catch(() => ''), '')
+      })
+    }
   })
 
   describe('with a file on a disk that hangs', () => {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../../src/core/clock.ts'
 import { Registry } from '../../src/core/registry.ts'
+import { encodePayload } from '../../src/core/service-instance.ts'
 import { Registrar } from '../../src/nerve/registrar.ts'
 import { file } from '../../src/nerve/reporters/file.ts'
 import type { Registration } from '../../src/nerve/reporters/reporter.ts'
@@ -94,6 +95,107 @@ describe('file reporter', () => {
       '{"service":"web","registration":"absent"}',
       '{"service":"web","registration":"present","instance":{"host":"10.0.0.1","port":4000,"name":"i-1"}}',
     ])
+  })
+
+  describe('of two services with one file, as while an edit gives a service another name', () => {
+    const dialects = {
+      "Airbnb's": { more: {}, gone: undefined },
+      "BlaBlaCar's": { more: { available: true }, gone: '' },
+    }
+    for (const [dialect, { more, gone }] of Object.entries(dialects)) {
+      const payload = (name: string) => ({ host: 'h', port: 1, name, ...more })
+      const up = (name: string): Registration => ({ kind: 'present', payload: payload(name) })
+      const down = (name: string): Registration =>
+        gone === undefined ? absent : { kind: 'absent', payload: { host: 'h', port: 1, name, available: false } }
+      const line = (name: string) => `${encodePayload(payload(name))}\n`
+      const says = () => content().catch(() => undefined)
+      const create = (service: string, append: boolean) => {
+        const reporter = createReporter(file, { path, append }, { service })
+        return {
+          up: () => reporter.reconcile(up(service), never),
+          down: () => reporter.reconcile(down(service), never),
+          close: () => reporter.close(),
+        }
+      }
+      const web = (append = false) => create('web', append)
+      const shop = (append = false) => create('shop', append)
+
+      it(`the last that registers has it, and the other leaves it alone (${dialect} payload)`, async () => {
+        const [former, successor] = [web(), shop()]
+        await former.up()
+        await successor.up()
+        assert.equal(await says(), line('shop'))
+        assert.equal((await former.up()).requeueAfterMs, 5_000)
+        assert.equal(await says(), line('shop'), 'not written back')
+        await former.down()
+        await former.close()
+        assert.equal(await says(), line('shop'), 'not removed')
+        await successor.down()
+        assert.equal(await says(), gone)
+      })
+
+      it(`one that is down does not remove what the other says (${dialect} payload)`, async () => {
+        const [former, successor] = [web(), shop()]
+        await former.up()
+        await successor.down()
+        assert.equal(await says(), line('web'))
+        await former.down()
+        assert.equal(await says(), gone)
+      })
+
+      it(`it is the other's again when the one that has it goes down or ends (${dialect} payload)`, async () => {
+        for (const end of ['down', 'close'] as const) {
+          const [former, successor] = [web(), shop()]
+          await former.up()
+          await successor.up()
+          await successor[end]()
+          await former.up()
+          assert.equal(await says(), line('web'), end)
+          await former.down()
+          await Promise.all([former.close(), successor.close()])
+        }
+      })
+
+      it(`a name that comes back before the former has left has it (${dialect} payload)`, async () => {
+        const [first, second, third] = [web(), shop(), web()]
+        for (const service of [first, second, third]) await service.up()
+        await first.down()
+        await second.down()
+        assert.equal(await says(), line('web'))
+      })
+
+      it(`what they do at the same time is done one after the other (${dialect} payload)`, async () => {
+        for (let round = 0; round < 50; round++) {
+          const [former, successor] = [web(), shop()]
+          await former.up()
+          await Promise.all([former.down(), successor.up(), former.down()])
+          assert.equal(await says(), line('shop'))
+          await Promise.all([former.close(), successor.close()])
+        }
+      })
+
+      it(`a record becomes the copy of another service, and the other way round (${dialect} payload)`, async () => {
+        const [record, copy, next] = [web(true), shop(), web(true)]
+        await record.up()
+        await copy.up()
+        await record.down()
+        assert.equal(await says(), line('shop'))
+        await next.up()
+        const lines = await says()
+        await copy.down()
+        assert.equal(await says(), lines, 'what the record has is not removed')
+      })
+
+      it(`records hold the lines of both (${dialect} payload)`, async () => {
+        const [former, successor] = [web(true), shop(true)]
+        for (const change of [former.up, successor.up, former.down, successor.down]) await change()
+        const lines = (await content()).trimEnd().split('\n')
+        assert.deepEqual(
+          lines.map((each) => /web|shop/.exec(each)?.[0]),
+          ['web', 'shop', 'web', 'shop'],
+        )
+      })
+    }
   })
 
   describe('an edit that keeps the file', () => {

@@ -1,10 +1,11 @@
 import { appendFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { basename, dirname, join, resolve } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import * as z from 'zod'
 import { text } from '../../core/config/schema.ts'
 import { encodePayload } from '../../core/service-instance.ts'
 import { createChangeLine } from './change-line.ts'
-import { defineReporter, type Registration, type Reporter } from './reporter.ts'
+import { defineReporter, type Reporter } from './reporter.ts'
+import { SharedFile } from './shared-file.ts'
 
 /** What another program removed or changed is mended after this time. */
 const RESYNC_MS = 5_000
@@ -20,50 +21,57 @@ export const file = defineReporter({
       ),
       append: z.boolean().default(false).describe('Add a line for each change instead. Default: false.'),
     }),
-  create: ({ service }, { path, append }) => (append ? createRecord(service, path) : createCopy(path)),
+  create: ({ service }, { path, append }) => {
+    const shared = new SharedFile(path, { service, append })
+    return append ? createRecord(service, path, shared) : createCopy(path, shared)
+  },
 })
 
 /** Readers see a whole registration or none. */
-function createCopy(path: string): Reporter {
+function createCopy(path: string, shared: SharedFile): Reporter {
   // In BlaBlaCar's dialect the file of a service that is down stays, with nothing in it (reference blablacar-yelp.md 1.8).
   let stays = false
   return {
     async reconcile(desired, signal) {
       if (desired.payload !== undefined) stays = desired.payload.available !== undefined
       if (desired.kind === 'absent' && !stays) {
-        await rm(path, { force: true })
+        await shared.use('remove', signal, () => rm(path, { force: true }))
         return {}
       }
       const content = desired.kind === 'present' ? `${encodePayload(desired.payload)}\n` : ''
-      if ((await contentOf(path, signal)) !== content) await replaceFile(path, content, signal)
+      await shared.use(desired.kind === 'present' ? 'keep' : 'remove', signal, async () => {
+        if ((await contentOf(path, signal)) !== content) await replaceFile(path, content, signal)
+      })
       return { requeueAfterMs: RESYNC_MS }
     },
-    ...keeping(path),
+    ...keeping(path, shared),
   }
 }
 
-function createRecord(service: string, path: string): Reporter {
+function createRecord(service: string, path: string, shared: SharedFile): Reporter {
   const changeLine = createChangeLine(service)
   let written: string | undefined
   return {
-    async reconcile(desired: Registration) {
+    async reconcile(desired, signal) {
       const line = changeLine(desired)
       if (line === written) return {}
-      await mkdir(dirname(path), { recursive: true })
-      await appendFile(path, line)
+      await shared.use(desired.kind === 'present' ? 'keep' : 'remove', signal, async () => {
+        await mkdir(dirname(path), { recursive: true })
+        await appendFile(path, line)
+      })
       written = line
       return {}
     },
     showsAbsent: () => true,
-    ...keeping(path),
+    ...keeping(path, shared),
   }
 }
 
 /** Whatever is kept there, an edit that keeps something else in the same file does not begin with its removal. */
-const keeping = (path: string) => ({
-  holds: () => resolve(path),
+const keeping = (path: string, shared: SharedFile) => ({
+  holds: () => shared.path,
   state: () => ({ type: 'file', path }),
-  close: async () => {},
+  close: async () => shared.close(),
 })
 
 /** undefined when there is no such file. */
