@@ -108,4 +108,29 @@ describe('live edits touch only what they change', function () {
     await eventually(() => assert.equal(told().length, 1))
     assert.deepEqual(told(), ['takes effect when synapse is started again: state_directory'])
   })
+
+  it('synapse: each edited option that waits for the next start of HAProxy is told once, until it is edited again', async () => {
+    const told = () =>
+      synapse.output.split('\n').flatMap((line) => {
+        if (!line.includes('"these options take effect')) return []
+        return [(JSON.parse(line) as { readonly options: readonly string[] }).options]
+      })
+    const { haproxy, ...config } = job.synapseConfig() as { readonly haproxy: Readonly<Record<string, unknown>> }
+    const apply = async (change: Readonly<Record<string, unknown>>) => {
+      const applied = () => synapse.metric('smartstack_config_reloads_total', 'result="applied"')
+      const before = await applied()
+      await synapse.configure({ ...config, haproxy: { ...haproxy, ...change } })
+      synapse.hup()
+      await eventually(async () => assert.equal(await applied(), before + 1), 10_000)
+    }
+    await apply({ stop_timeout: 7 })
+    assert.deepEqual(told(), [['stop_timeout']])
+    await apply({ stop_timeout: 7, reload_timeout: 7 })
+    assert.deepEqual(told().slice(1), [['reload_timeout']])
+    await apply({ stop_timeout: 8, reload_timeout: 7 })
+    assert.deepEqual(told().slice(2), [['stop_timeout']])
+    await apply({})
+    await apply({ stop_timeout: 8 })
+    assert.deepEqual(told().slice(3), [['stop_timeout']], 'it waits anew')
+  })
 })

@@ -55,6 +55,7 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
   readonly #reloader: Reloader
   readonly #workers: readonly WorkerReconciler[]
   #options: HaproxyOptions
+  #optionsOfFile: HaproxyOptions
   #started = false
   /** Starts in a row that failed. */
   #failedStarts = 0
@@ -73,6 +74,7 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
   constructor(context: GeneratorContext, options: HaproxyOptions, orderSeed: number, lookup: Lookup) {
     this.#context = context
     this.#options = options
+    this.#optionsOfFile = options
     this.#source = new ModelSource(context, options, orderSeed, () => this.#workers[0]?.link.observed ?? new Map())
     this.#model = this.#source.model
     this.#metrics = createHaproxyMetrics(context.metrics)
@@ -112,10 +114,10 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
   }
 
   configure(options: HaproxyOptions): void {
-    const edited = editOptions(this.#options, options)
-    if (edited.waiting.length > 0) {
+    const edited = editOptions({ running: this.#options, before: this.#optionsOfFile, edited: options })
+    if (edited.waiting.length > 0)
       this.#context.log.warn('these options take effect when synapse is started again', { options: edited.waiting })
-    }
+    this.#optionsOfFile = options
     this.#options = edited.options
     this.#source.configure(edited.options)
   }

@@ -27,12 +27,24 @@ const FIXED_OPTIONS = [
   'reload_timeout',
 ] as const satisfies readonly (keyof HaproxyOptions)[]
 
-/** The options after a live edit, and the keys whose change has to wait for the next start of synapse. */
-export function editOptions(
-  current: HaproxyOptions,
-  edited: HaproxyOptions,
-): { readonly options: HaproxyOptions; readonly waiting: readonly string[] } {
-  const waiting = FIXED_OPTIONS.filter((key) => !isDeepStrictEqual(edited[key], current[key]))
-  const kept = Object.fromEntries(FIXED_OPTIONS.map((key) => [key, current[key]]))
+interface Edit {
+  /** What synapse runs by. */
+  readonly running: HaproxyOptions
+  /** The file before the edit, with what waits since an earlier one. */
+  readonly before: HaproxyOptions
+  readonly edited: HaproxyOptions
+}
+
+/**
+ * The options after a live edit, and the keys whose change has to wait for the next start of synapse. A key that waits since
+ * an earlier edit is not among them, so that each edit is told once; nor is one that has the value of the start again.
+ */
+export function editOptions({ running, before, edited }: Edit): {
+  readonly options: HaproxyOptions
+  readonly waiting: readonly string[]
+} {
+  const differs = (key: keyof HaproxyOptions, other: HaproxyOptions) => !isDeepStrictEqual(edited[key], other[key])
+  const waiting = FIXED_OPTIONS.filter((key) => differs(key, running) && differs(key, before))
+  const kept = Object.fromEntries(FIXED_OPTIONS.map((key) => [key, running[key]]))
   return { options: { ...edited, ...kept }, waiting }
 }
