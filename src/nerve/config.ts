@@ -14,11 +14,13 @@ import { loadCheckModules } from './check-modules.ts'
 import type { CheckType } from './checks/check.ts'
 import { labelWarnings } from './label-text.ts'
 import type { CheckConfig, NerveConfig, PluginConfig, ServiceConfig } from './model.ts'
+import { noop, zookeeper } from './reporters/index.ts'
 import {
   checkRegistry,
   nerveSchemaWith,
   type ParsedCheck,
   type ParsedConfig,
+  type ParsedReporter,
   type ParsedService,
   reporterRegistry,
 } from './schema.ts'
@@ -137,13 +139,16 @@ function buildService(name: string, parsed: ParsedService, around: Surroundings)
     rateLimiting: parsed.rate_limiting,
     haproxyServerOptions: parsed.haproxy_server_options as Json | undefined,
     labels: parsed.labels as Readonly<Record<string, Json>> | undefined,
-    reporters: [
-      buildReporter(parsed.reporter_type ?? 'zookeeper', parsed, fingerprints),
-      ...parsed.reporters.map((reporter) => buildReporter(reporter.type, reporter, fingerprints)),
-    ],
+    reporters: reportersOf(parsed).map(({ type, ...keys }) => buildReporter(type, keys, fingerprints)),
     ...availabilityOf(parsed),
     goNerveMetrics: parsed.go_nerve_metrics,
   }
+}
+
+/** With others in the list, `reporter_type: noop` is none: it would call the service registered when no other has done it. */
+function reportersOf(service: ParsedService): readonly ParsedReporter[] {
+  const { reporter_type: type = zookeeper.type, reporters } = service
+  return type === noop.type && reporters.length > 0 ? reporters : [{ ...service, type }, ...reporters]
 }
 
 function buildReporter(

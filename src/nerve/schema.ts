@@ -25,6 +25,7 @@ import type { CheckType } from './checks/check.ts'
 import * as checkTypes from './checks/index.ts'
 import type { RateLimitingConfig } from './model.ts'
 import * as reporterTypes from './reporters/index.ts'
+import { noop, zookeeper } from './reporters/index.ts'
 import type { ReporterType } from './reporters/reporter.ts'
 
 /** The check types that are built in. */
@@ -122,22 +123,44 @@ const serviceKeys = ({ check, reporter }: Plugins) => ({
   reporters: z
     .array(reporter)
     .default([])
-    .describe('Reporters beside the one of reporter_type, each with its own keys and its own retries. Default: none.'),
+    .describe(
+      'Reporters beside the one of reporter_type, or in its place where neither that nor a key of ZooKeeper is given; each with its own keys and its own retries. Default: none.',
+    ),
   name: ignoredKey('a service is named by its key or its file'),
   instance_id: ignoredKey('only the one at the top level counts'),
   max_repeated_report_failures: ignoredKey('registrations are retried for as long as it takes'),
 })
 
-const service = (plugins: Plugins) => {
-  const keys = { key: 'reporter_type', common: serviceKeys(plugins), fallback: 'zookeeper' }
-  return z.preprocess(lowerCaseReporterType, pluginSchema(reporterRegistry, keys))
-}
+type ServiceKeys = ReturnType<typeof serviceKeys>
+
+const serviceOfType = (common: ServiceKeys) =>
+  pluginSchema(reporterRegistry, { key: 'reporter_type', common, fallback: zookeeper.type })
+
+const service = (keys: ServiceKeys) =>
+  z.preprocess((value) => reportersAlone(lowerCaseReporterType(value)), serviceOfType(keys))
 
 /** Airbnb's nerve takes the type in any case. */
 function lowerCaseReporterType(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || !('reporter_type' in value)) return value
   const { reporter_type: type } = value
   return typeof type === 'string' ? { ...value, reporter_type: type.toLowerCase() } : value
+}
+
+/** `reporters` alone is the whole list, as in BlaBlaCar's files: nothing else asks for ZooKeeper. */
+function reportersAlone(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || 'reporter_type' in value || !('reporters' in value)) return value
+  const isList = Array.isArray(value.reporters) && value.reporters.length > 0
+  const wantsZookeeper = Object.keys(value).some((key) => key.startsWith('zk_') || key in zookeeper.options.shape)
+  return isList && !wantsZookeeper ? { ...value, reporter_type: noop.type } : value
+}
+
+/** The same for editors. */
+const serviceWithReportersAlone = ({ reporters, ...keys }: ServiceKeys) => {
+  const list = reporters
+    .unwrap()
+    .min(1)
+    .describe(reporters.description ?? '')
+  return z.strictObject({ ...keys, reporters: list }).describe('Registers the service with these reporters alone.')
 }
 
 /** Keys at the top level beside the services. */
@@ -170,12 +193,13 @@ const topKeys = () => ({
   listen_port: ignoredKey('nothing has ever listened on it; see admin'),
 })
 
-const nerve = (plugins: Plugins) => z.strictObject({ ...topKeys(), services: services(service(plugins)) })
+const nerve = (service: z.ZodType) => z.strictObject({ ...topKeys(), services: services(service) })
 const checkOf = (types: Registry<CheckType>) => pluginSchema(types, { key: 'type', common: checkKeys() })
 const reporterOf = () => pluginSchema(reporterRegistry, { key: 'type', common: {} })
 
 /** What nerve.yaml may say where there are these types of checks. */
-export const nerveSchemaWith = (types: Registry<CheckType>) => nerve({ check: checkOf(types), reporter: reporterOf() })
+export const nerveSchemaWith = (types: Registry<CheckType>) =>
+  nerve(service(serviceKeys({ check: checkOf(types), reporter: reporterOf() })))
 
 const checkOfModule = () =>
   z
@@ -186,16 +210,18 @@ const checkOfModule = () =>
  * The same for editors, which do not know the options of the types that modules have. Only here have parts a name: zod keeps
  * what has one for good.
  */
-export const nerveSchema = () =>
-  nerve({
+export const nerveSchema = () => {
+  const keys = serviceKeys({
     check: z.union([checkOf(checkRegistry), checkOfModule()]).meta({ id: 'check' }),
     reporter: reporterOf().meta({ id: 'reporter' }),
   })
+  return nerve(z.union([...serviceOfType(keys).options, serviceWithReportersAlone(keys)]))
+}
 
 export type ParsedConfig = z.output<ReturnType<typeof nerve>>
 export type ParsedCheck = z.output<z.ZodObject<ReturnType<typeof checkKeys>>> & { readonly type: string }
 export type ParsedReporter = { readonly type: string } & Readonly<Record<string, unknown>>
-export type ParsedService = Omit<z.output<z.ZodObject<ReturnType<typeof serviceKeys>>>, 'reporters'> & {
+export type ParsedService = Omit<z.output<z.ZodObject<ServiceKeys>>, 'reporters'> & {
   readonly reporter_type?: string
   readonly reporters: readonly ParsedReporter[]
 }

@@ -21,8 +21,10 @@ export interface PluginKeys {
 // first one otherwise would be that of all check types.
 z.discriminatedUnion('type', [z.object({ type: z.literal('') })])
 
+type PluginSchema = z.ZodDiscriminatedUnion<[z.ZodObject, ...z.ZodObject[]]>
+
 /** The schema of one plug-in with its options, of whichever type: made from the list, so a new type needs nothing here. */
-export function pluginSchema(plugins: Registry<Plugin>, { key, common, fallback }: PluginKeys): z.ZodType {
+export function pluginSchema(plugins: Registry<Plugin>, { key, common, fallback }: PluginKeys): PluginSchema {
   const variants = plugins.all().map((plugin) => {
     const name = z.literal(plugin.type).describe(plugin.description)
     return variant(plugin, { [key]: plugin.type === fallback ? name.optional() : name, ...common })

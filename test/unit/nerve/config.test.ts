@@ -458,6 +458,47 @@ describe('loadNerveConfig() and reporters', () => {
     })
   })
 
+  describe('in the list alone', () => {
+    const alone = (...lines: readonly string[]) =>
+      [
+        'instance_id: i-1',
+        'services:',
+        '  web:',
+        '    host: a',
+        '    port: 1',
+        ...lines.map((line) => `    ${line}`),
+      ].join('\n')
+    const list = 'reporters: [{type: console}, {type: zookeeper, zk_hosts: [zk1], zk_path: /a}]'
+    const typesOf = async (text: string) => (await onlyService(text)).reporters.map(({ type }) => type)
+
+    it('are all: nothing asks for ZooKeeper beside them', async () => {
+      assert.deepEqual(await typesOf(alone(list)), ['console', 'zookeeper'])
+      assert.deepEqual(await typesOf(alone(list, 'reporter_type:')), ['console', 'zookeeper'])
+    })
+
+    it('are all with reporter_type: noop, too, which would call the service registered on its own', async () => {
+      assert.deepEqual(await typesOf(alone(list, 'reporter_type: noop')), ['console', 'zookeeper'])
+      assert.deepEqual(await typesOf(alone('reporter_type: noop')), ['noop'])
+    })
+
+    const hosts = 'nerve.yaml:3:3 services.web.zk_hosts: missing, expected a list of host:port entries'
+    const path = 'nerve.yaml:3:3 services.web.zk_path: missing, expected text'
+    const wanting = [
+      { name: 'a path', lines: [list, 'zk_path: /a'], expected: [hosts] },
+      { name: 'hosts', lines: [list, 'zk_hosts: [zk1]'], expected: [path] },
+      { name: 'an option of ZooKeeper', lines: [list, 'node_type: persistent'], expected: [hosts, path] },
+      { name: 'reporter_type', lines: [list, 'reporter_type: zookeeper'], expected: [hosts, path] },
+      { name: 'an empty list', lines: ['reporters: []'], expected: [hosts, path] },
+      {
+        ...{ name: 'a misspelt key of ZooKeeper', lines: [list, 'zk_hostz: [zk1]', 'zk_path: /a'] },
+        expected: ['nerve.yaml:7:5 services.web.zk_hostz: unknown key. Did you mean "zk_hosts"?'],
+      },
+    ]
+    for (const { name, lines, expected } of wanting)
+      it(`are not all with ${name}: what ZooKeeper still needs is told`, async () =>
+        assert.deepEqual(await problemsOf(alone(...lines)), expected))
+  })
+
   it('the file of a password that a listed reporter refers to is part of what can change', async () => {
     const tls = '[{type: etcd, etcd_host: e1, etcd_tls: {ca_file: ca.pem}}]'
     const { reporters } = await onlyService(withReporters(tls))
