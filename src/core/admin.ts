@@ -30,6 +30,8 @@ export interface AdminOptions {
    * may change it. Default: nobody but this one.
    */
   readonly token?: (() => string | undefined) | undefined
+  /** What the configuration calls our keys, where it is in another dialect. Default: as we do. */
+  readonly keyNames?: Readonly<Record<string, string>> | undefined
 }
 
 /**
@@ -56,15 +58,21 @@ async function serve(options: AdminOptions, signal: AbortSignal): Promise<void> 
     await once(server, 'listening', { signal })
   } catch (cause) {
     if (signal.aborted) return
-    const hint = 'is another daemon on this port? Set admin.port (apiPort in a file of go-nerve), or admin: false'
-    throw new SmartStackError('ADMIN_LISTEN', `cannot listen on ${host}:${port}: ${messageOf(cause)}; ${hint}`, {
-      cause,
-    })
+    const what = `cannot listen on ${host}:${port}: ${messageOf(cause)}`
+    throw new SmartStackError('ADMIN_LISTEN', `${what}; ${remedyOf(cause, options)}`, { cause })
   }
   log.info('admin server listens', { address: addressOf(server.address()) })
   if (!signal.aborted) await once(signal, 'abort')
   server.close()
   server.closeAllConnections()
+}
+
+/** In the words of the file that has to be mended. */
+function remedyOf(cause: unknown, { keyNames }: AdminOptions): string {
+  const { 'admin.host': host = 'admin.host', 'admin.port': port = 'admin.port' } = keyNames ?? {}
+  const orNone = keyNames === undefined ? ', or admin: false' : '' // no other dialect can do without
+  const isTaken = cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE'
+  return isTaken ? `is another daemon on this port? Set ${port}${orNone}` : `look at ${host} and ${port}`
 }
 
 async function answer(options: AdminOptions, request: IncomingMessage): Promise<AdminAnswer> {

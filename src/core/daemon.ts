@@ -40,6 +40,8 @@ export interface CommonConfig {
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
   /** undefined: no admin server. */
   readonly admin: { readonly host: string; readonly port: number; readonly token?: string | undefined } | undefined
+  /** What the file calls keys of ours, where it is in another dialect. Default: as we do. */
+  readonly keyNames?: Readonly<Record<string, string>>
 }
 
 export interface DaemonContext {
@@ -188,11 +190,11 @@ function adminTasks<Config extends CommonConfig>(
   log: Logger,
   metrics: Metrics,
 ): Task[] {
-  const { admin } = source.current
+  const { admin, keyNames } = source.current
   if (admin === undefined) return []
   const { readiness, state, page, routes } = daemon
   const token = () => source.current.admin?.token
-  return [createAdminTask({ ...admin, token, log, metrics, readiness, state, page, routes })]
+  return [createAdminTask({ ...admin, token, keyNames, log, metrics, readiness, state, page, routes })]
 }
 
 interface SignalActions {

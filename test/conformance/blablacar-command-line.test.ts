@@ -170,7 +170,7 @@ services: [{name: web, port: ${instance.port}, ${check}, ${timing}, reporters: [
       const { status: code, stderr } = await runNerve([file])
       other.close()
       assert.equal(code, 1)
-      assert.match(stderr, new RegExp(`cannot listen on 127\\.0\\.0\\.1:${port}`))
+      assert.match(stderr, new RegExp(`cannot listen on 127\\.0\\.0\\.1:${port}: [^"]*\\? Set apiPort"`))
     })
     it('not a ZooKeeper that cannot be reached', async () => {
       const registry = `{type: zookeeper, hosts: ['127.0.0.1:${await freePort()}'], path: /services/web}`

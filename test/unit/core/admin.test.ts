@@ -101,10 +101,33 @@ describe('createAdminTask()', () => {
 
   it('refuses what is not a read', async () => assert.equal((await get('/state', { method: 'POST' })).status, 405))
 
-  it('fails with a remedy when the port is taken', async () => {
-    const port = Number(new URL(url).port)
-    const task = createAdminTask({ ...options, port })
-    await assert.rejects(task.run(new AbortController().signal), /cannot listen on 127\.0\.0\.1:\d+.*Set admin\.port/)
+  describe('that cannot listen', () => {
+    const goNerve = { 'admin.host': 'apiHost', 'admin.port': 'apiPort' }
+    const remedies = [
+      { dialect: 'our own', taken: 'Set admin.port, or admin: false', wrong: 'look at admin.host and admin.port' },
+      { dialect: "go-nerve's", keyNames: goNerve, taken: 'Set apiPort', wrong: 'look at apiHost and apiPort' },
+    ]
+    for (const { dialect, keyNames, taken, wrong } of remedies) {
+      const why = (where: Partial<AdminOptions>) =>
+        createAdminTask({ ...options, ...where, keyNames })
+          .run(new AbortController().signal)
+          .then(
+            () => assert.fail('it listens'),
+            (error: Error) => error.message,
+          )
+
+      it(`names the keys of the file's dialect where the port is taken: ${dialect}`, async () => {
+        const port = Number(new URL(url).port)
+        const reason = `cannot listen on 127.0.0.1:${port}: listen EADDRINUSE: address already in use 127.0.0.1:${port}`
+        assert.equal(await why({ port }), `${reason}; is another daemon on this port? ${taken}`)
+      })
+
+      it(`names the keys of the file's dialect where the address is of another machine: ${dialect}`, async () => {
+        const reason = await why({ host: '192.0.2.1' })
+        assert.ok(reason.startsWith('cannot listen on 192.0.2.1:0: listen EADDRNOTAVAIL'), reason)
+        assert.ok(reason.endsWith(`; ${wrong}`), reason)
+      })
+    }
   })
 
   it('ends when aborted, although a client keeps its connection', async () => {
