@@ -250,6 +250,18 @@ for (const kind of kinds) {
       }, 20_000)
     })
 
+    it('a crash, an edit and a start: one znode is left, and it says what is edited', async () => {
+      const { lastZxid } = await history()
+      nerve.kill('SIGKILL')
+      await nerve.exit()
+      now = { ...now, weight: 9 }
+      await nerve.configure(kind.config(zookeeper.hosts, adminPort, now))
+      await nerve.restart()
+      await untilIs(now)
+      const { least, most } = (await history()).extremes(PARENTS, lastZxid)
+      assert.deepEqual({ least, most }, { least: 1, most: kind.numbered ? 2 : 1 })
+    })
+
     it('an orderly stop leaves nothing', async () => {
       await nerve.stop()
       assert.deepEqual(await present(), [])

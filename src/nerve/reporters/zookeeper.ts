@@ -3,13 +3,14 @@ import * as z from 'zod'
 import { pause } from '../../core/clock.ts'
 import { count, positiveDurationMs } from '../../core/config/schema.ts'
 import type { ReconcileResult } from '../../core/reconcile-loop.ts'
-import { decodePayload, encodePayload, type InstancePayload } from '../../core/service-instance.ts'
+import { encodePayload, type InstancePayload } from '../../core/service-instance.ts'
 import { withDeadline } from '../../core/time-limit.ts'
 import { digest, ensembleOptions, hosts, sessionTimeoutMs, tls, znodePath } from '../../zookeeper/ensemble-options.ts'
 import { createOwnNode } from '../../zookeeper/ephemeral-node.ts'
 import { encodeChildName } from '../../zookeeper/names.ts'
 import { removeLeftovers } from '../../zookeeper/twin-search.ts'
 import { type OwnNode, type OwnNodeSpec, type Session, ZooKeeperError } from '../../zookeeper/zookeeper.ts'
+import { guidNameStart, leftoversOf } from './leftovers.ts'
 import { createRenewal, type Renewal } from './renewal.ts'
 import { defineReporter, type Registration, type Reporter, type ReporterContext } from './reporter.ts'
 
@@ -137,9 +138,9 @@ class ZookeeperReporter implements Reporter {
     const spec = nodeSpec(desired, this.#config, this.#context.service, this.#guid)
     if (spec !== undefined) await this.#firstConnection(signal)
     else if (desired.kind === 'absent' && desired.byHand === true) await this.#withdraw(signal)
-    if (spec === undefined && desired.kind === 'absent') await this.#removeLeftover(desired.ifPresent, signal)
+    if (spec === undefined && desired.kind === 'absent') await this.#removeLeftovers(desired.ifPresent, signal)
     await this.#reconcileNode(spec, signal)
-    if (spec !== undefined) this.#leftoverPossible = false
+    if (spec !== undefined) await this.#removeTwins(desired.payload, signal)
     this.#said = spec?.data
     const { path } = this.#node
     const result = spec === undefined || path === undefined ? {} : await this.#renewal.renew(path, spec.data, signal)
@@ -215,14 +216,27 @@ class ZookeeperReporter implements Reporter {
   }
 
   /** Airbnb's nerve takes over what a former process left when the service is up, and leaves it there while it is down. */
-  async #removeLeftover(instance: InstancePayload | undefined, signal: AbortSignal): Promise<void> {
-    const isPersistent = this.#config.node_type.startsWith('persistent')
-    if (!this.#leftoverPossible || instance === undefined || !isPersistent) return
+  async #removeLeftovers(instance: InstancePayload | undefined, signal: AbortSignal): Promise<void> {
+    const { node_type, zk_path } = this.#config
+    if (!this.#leftoverPossible || instance === undefined || !node_type.startsWith('persistent')) return
     await this.#firstConnection(signal)
-    const spec = specOf(instance, this.#config, this.#context.service, this.#guid)
-    const isOurs = (data: Buffer) => isOfInstance(data, instance)
-    for (const path of await removeLeftovers(this.#session, spec, isOurs, signal))
+    const leftovers = leftoversOf(instance, this.#context.service, zk_path)
+    for (const path of await removeLeftovers(this.#session, leftovers, signal))
       this.#context.log.info('znode that a former process left removed', { path })
+    this.#leftoverPossible = false
+  }
+
+  /**
+   * Removes what a former process left of this instance beside the registration, which was not taken over because it says
+   * something else since an edit. One that must stay is no trouble of the registration.
+   */
+  async #removeTwins(instance: InstancePayload | undefined, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#removeLeftovers(instance, signal)
+    } catch (error) {
+      if (!(error instanceof ZooKeeperError) || error.retryable) throw error
+      this.#context.log.warn('znode that a former process left not removed', { reason: error.message })
+    }
     this.#leftoverPossible = false
   }
 
@@ -272,7 +286,7 @@ function nodeSpec(desired: Registration, config: Options, service: string, guid:
 
 function specOf(payload: InstancePayload, config: Options, service: string, guid: string): OwnNodeSpec {
   const json = encodePayload(payload)
-  const name = config.node_naming === 'airbnb' ? `${payload.name}_` : `${service}_${payload.host}_c_${guid}`
+  const name = config.node_naming === 'airbnb' ? `${payload.name}_` : `${guidNameStart(service, payload)}${guid}`
   return {
     parent: config.zk_path,
     prefix: config.use_path_encoding ? encodeChildName(payload.name, json) : name,
@@ -280,14 +294,6 @@ function specOf(payload: InstancePayload, config: Options, service: string, guid
     mode: config.node_type,
     restrict: config.zk_restrict,
   }
-}
-
-/** Whether a registration is one of this instance of the service, whatever else it says. */
-function isOfInstance(data: Buffer, { host, port, name }: InstancePayload): boolean {
-  const found = decodePayload(data.toString())
-  if (!found.ok) return false
-  const { instance } = found
-  return instance.host === host && instance.port === Number(port) && instance.name === name
 }
 
 /** 32 hexadecimal digits, which tell the znodes of one registration from all others. */

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import type { Renewal, Reporter } from '../../../../src/nerve/reporters/reporter.ts'
 import { zookeeper } from '../../../../src/nerve/reporters/zookeeper.ts'
+import { encodeChildName } from '../../../../src/zookeeper/names.ts'
 import { FakeClock, settle } from '../../../harness/fake-clock.ts'
 import { FakeSession, FakeZooKeeper } from '../../../harness/fake-session.ts'
+import { recordingLog } from '../../../harness/recording-log.ts'
 import { absent, createReporter, present } from '../../../harness/reporter.ts'
 
 const never = new AbortController().signal
@@ -15,6 +17,7 @@ describe('zookeeper reporter', () => {
   let renewals: Renewal[]
   let random: number
   let reporter: Reporter
+  let log: ReturnType<typeof recordingLog>
 
   const create = (options: Readonly<Record<string, unknown>> = {}) => {
     reporter = createReporter(
@@ -23,6 +26,7 @@ describe('zookeeper reporter', () => {
       {
         clock,
         random: () => random,
+        log,
         sessions: { acquire: () => session, state: () => [], close: async () => {} },
         onDisturbed: () => disturbed.push(clock.now()),
         onRenewed: (renewal) => renewals.push(renewal),
@@ -36,6 +40,7 @@ describe('zookeeper reporter', () => {
     session = new FakeSession(ensemble)
     disturbed = []
     renewals = []
+    log = recordingLog()
     random = 0.5
     create()
   })
@@ -317,6 +322,73 @@ describe('zookeeper reporter', () => {
       })
     }
 
+    const carrying = (json: string) => encodeChildName('i-1', json)
+    const guid = '0123456789abcdef0123456789abcdef'
+    const before = dataOf({ weight: 7 })
+    const formerNames: readonly { readonly how: string; readonly name: string }[] = [
+      { how: 'persistent', name: 'i-1_' },
+      { how: 'persistent_sequential', name: 'i-1_0000000007' },
+      { how: 'persistent_sequential, of a counter that overflowed', name: 'i-1_-2147483648' },
+      { how: 'persistent, use_path_encoding', name: carrying(before) },
+      { how: 'persistent_sequential, use_path_encoding', name: `${carrying(before)}0000000007` },
+      { how: 'persistent, node_naming: blablacar', name: `web_10.0.0.1_c_${guid}` },
+      { how: 'persistent_sequential, node_naming: blablacar', name: `web_10.0.0.1_c_${guid}0000000007` },
+    ]
+    for (const { how, name } of formerNames) {
+      it(`goes after the service is registered as an edit wants it meanwhile (${how})`, async () => {
+        for (const more of [{}, { use_path_encoding: true }, { node_naming: 'blablacar' }]) {
+          session = new FakeSession(ensemble)
+          create({ node_type: 'persistent_sequential', ...more })
+          ensemble.put('/web')
+          ensemble.put(`/web/${name}`, before)
+          await reporter.reconcile(present(), never)
+          const [own, ...others] = names()
+          assert.deepEqual([others, String(ensemble.nodes.get(`/web/${own}`)?.data)], [[], dataOf()])
+          const changes = session.calls
+            .filter((call) => /^(create|delete) \/web\//.test(call))
+            .map((call) => call.split(' ')[0])
+          assert.deepEqual(changes, ['create', 'delete'])
+          await reporter.reconcile(absent, never)
+          await reporter.close()
+        }
+      })
+
+      it(`goes when the service is down, whatever the edit (${how})`, async () => {
+        create({ node_type: 'persistent' })
+        ensemble.put('/web')
+        ensemble.put(`/web/${name}`, before)
+        await reporter.reconcile(down, never)
+        assert.deepEqual(names(), [])
+      })
+    }
+
+    it('goes when ZooKeeper takes it, if not at once', async () => {
+      create({ node_type: 'persistent_sequential' })
+      ensemble.put('/web')
+      ensemble.put('/web/i-1_0000000007', before)
+      session.fail('delete', 'CONNECTION_LOSS')
+      await assert.rejects(reporter.reconcile(present(), never), { code: 'CONNECTION_LOSS' })
+      assert.deepEqual(names(), ['i-1_0000000000', 'i-1_0000000007'])
+      await reporter.reconcile(present(), never)
+      assert.deepEqual(names(), ['i-1_0000000000'])
+    })
+
+    it('that must not be removed is told, and no trouble of what is registered', async () => {
+      create({ node_type: 'persistent_sequential' })
+      ensemble.put('/web')
+      ensemble.put('/web/i-1_0000000007', before)
+      session.fail('delete', 'NO_AUTH')
+      await reporter.reconcile(present(), never)
+      assert.deepEqual(names(), ['i-1_0000000000', 'i-1_0000000007'])
+      assert.deepEqual(
+        log.lines.filter(({ level }) => level === 'warn').map(({ message }) => message),
+        ['znode that a former process left not removed'],
+      )
+      const calls = session.calls.length
+      await reporter.reconcile(present(), never)
+      assert.deepEqual(session.calls.slice(calls), ['getData /web/i-1_0000000000'], 'and not tried again')
+    })
+
     it('is looked for once', async () => {
       create({ node_type: 'persistent' })
       await reporter.reconcile(down, never)
@@ -327,19 +399,28 @@ describe('zookeeper reporter', () => {
       assert.deepEqual([names(), session.calls.length], [['i-1_'], 1])
     })
 
-    it('is told from those of others', async () => {
-      create({ node_type: 'persistent_sequential' })
-      ensemble.put('/web')
-      ensemble.put('/web/i-1_0000000001', dataOf({ port: 3001 }))
-      ensemble.put('/web/i-1_0000000002', dataOf({ host: '10.0.0.2' }))
-      ensemble.put('/web/i-1_0000000003', dataOf({ name: 'i-2' }))
-      ensemble.put('/web/i-1_0000000004', dataOf(), '0xdead')
-      ensemble.put('/web/i-1_0000000005', 'no registration')
-      ensemble.put('/web/i-2_0000000006', dataOf())
-      const before = names()
-      await reporter.reconcile(down, never)
-      assert.deepEqual(names(), before)
-    })
+    for (const [state, desired] of Object.entries({ down, up: present() })) {
+      it(`is told from those of others (${state})`, async () => {
+        create({ node_type: 'persistent_sequential' })
+        ensemble.put('/web')
+        ensemble.put('/web/i-1_0000000001', dataOf({ port: 3001 }))
+        ensemble.put('/web/i-1_0000000002', dataOf({ host: '10.0.0.2' }))
+        ensemble.put('/web/i-1_0000000003', dataOf({ name: 'i-2' }))
+        ensemble.put('/web/i-1_0000000004', before, '0xdead')
+        ensemble.put('/web/i-1_0000000005', 'no registration')
+        ensemble.put('/web/i-2_0000000006', before)
+        ensemble.put('/web/i-1_b_0000000008', before)
+        ensemble.put(`/web/shop_10.0.0.1_c_${guid}0000000009`, before)
+        ensemble.put('/web/web_10.0.0.1_c_00000000010', before)
+        ensemble.put(`/web/${carrying(dataOf({ port: 3001 }))}0000000011`, before)
+        const others = names()
+        await reporter.reconcile(desired, never)
+        assert.deepEqual(
+          names().filter((name) => name !== 'i-1_0000000000'),
+          others,
+        )
+      })
+    }
 
     it('is left to another service of this process that has it by now', async () => {
       create({ node_type: 'persistent' })
