@@ -41,14 +41,18 @@ function dialectWith(checkTypes: Registry<CheckType>): ConfigDialect<ParsedConfi
     schema: nerveSchemaWith(checkTypes),
     // Airbnb's nerve reads the JSON files last, so they win (reference airbnb.md 2.2).
     extensions: ['.yaml', '.yml', '.json'],
-    check: ({ services }, sources) => [
-      ...copyProblems(services as Readonly<Record<string, ParsedService>>, sources),
-      ...Object.entries(services).flatMap(([name, service]) => [
-        ...idleKeys(name, service as ParsedService, sources),
-        ...labelWarnings(name, (service as ParsedService).labels, sources),
-        ...nameWarnings({ name, port: Number((service as ParsedService).port) }, ['services', name], sources),
-      ]),
-    ],
+    check: (parsed, sources) => {
+      const services = parsed.services as Readonly<Record<string, ParsedService>>
+      const named = Object.entries(services).map(([name, { port }]) => ({ name, port: Number(port) }))
+      return [
+        ...copyProblems(services, sources),
+        ...Object.entries(services).flatMap(([name, service]) => [
+          ...idleKeys(name, service, sources),
+          ...labelWarnings(name, service.labels, sources),
+        ]),
+        ...named.flatMap((service) => nameWarnings(service, named, ['services', service.name], sources)),
+      ]
+    },
     build: (parsed, serviceNames, fingerprints) => buildConfig(parsed, serviceNames, { checkTypes, fingerprints }),
   }
 }

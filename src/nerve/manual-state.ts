@@ -5,7 +5,8 @@ import type { ManualState } from './service.ts'
  * Targets are those of Yelp's hacheck (reference blablacar-yelp.md 3.1): `all`, a service, `service:port`. Pure.
  *
  * The most specific target that says something about availability wins, and likewise for the weight. What is said of a
- * service replaces what was said of its port. Taking `all` down takes down what was forced or excepted, too; what was
+ * service replaces what was said of its port. A target that is the name of a service means that one alone, also where it
+ * could be the port of another. Taking `all` down takes down what was forced or excepted, too; what was
  * disabled by itself stays so when `all` comes back.
  */
 
@@ -42,6 +43,8 @@ export interface ManualService {
   readonly port: number
   /** `all` does not take it down. */
   readonly excludeFromGlobalDisable: boolean
+  /** Another service is called `name:port`, which means that one then. Default: none is. */
+  readonly hasNamesake?: boolean
 }
 
 /** What holds for one service. */
@@ -58,16 +61,22 @@ type Aspect = keyof Applied
 
 const aspectOf = ({ says }: ManualEntry): Aspect => (says.kind === 'weight' ? 'weight' : 'availability')
 
+type Named = Pick<ManualService, 'name' | 'port'>
+
+const portOf = ({ name, port }: Named): string => `${name}:${port}`
+
+/** Whether one of `names`, which are those of all services, is what the port of this one would be called by hand. */
+export const findsNamesake = (service: Named, names: ReadonlySet<string>): boolean => names.has(portOf(service))
+
 /** The targets that mean a service, the most specific first. */
-export const targetsOf = ({ name, port }: Pick<ManualService, 'name' | 'port'>): readonly string[] => [
-  `${name}:${port}`,
-  name,
+export const targetsOf = (service: Named & Pick<ManualService, 'hasNamesake'>): readonly string[] => [
+  ...(service.hasNamesake === true ? [] : [portOf(service)]),
+  service.name,
   ALL,
 ]
 
 /** The target that means this service alone: one that is called `all` has none but that with its port. */
-export const ownTargetOf = ({ name, port }: Pick<ManualService, 'name' | 'port'>): string =>
-  name === ALL ? `${name}:${port}` : name
+export const ownTargetOf = (service: Named): string => (service.name === ALL ? portOf(service) : service.name)
 
 /** The services that a target means. */
 export const servicesOf = <Service extends ManualService>(target: string, services: readonly Service[]) =>

@@ -2,7 +2,7 @@ import type { Readiness } from '../core/admin.ts'
 import type { Cell, Mood, StatusPage } from '../core/status-page.ts'
 import type { SessionPool } from '../zookeeper/zookeeper.ts'
 import type { ManualControl } from './manual-control.ts'
-import { entryState, targetsOf } from './manual-state.ts'
+import { entryState, findsNamesake, targetsOf } from './manual-state.ts'
 import type { Supervisor } from './supervisor.ts'
 
 /** What nerve knows about itself; `/state` shows it as it is. */
@@ -109,7 +109,12 @@ function manualTable({ entries, kept }: ManualStatus, services: NerveStatus['ser
 
 /** Whom an entry reaches; a service that is gone may return. */
 function reachOf(target: string, services: NerveStatus['services']): Cell {
-  const names = services.filter(({ name, port }) => targetsOf({ name, port }).includes(target)).map(({ name }) => name)
+  const all = new Set(services.map(({ name }) => name))
+  const reached = services.filter(({ name, port }) => {
+    const hasNamesake = findsNamesake({ name, port }, all)
+    return targetsOf({ name, port, hasNamesake }).includes(target)
+  })
+  const names = reached.map(({ name }) => name)
   return names.length === 0 ? { text: 'none is configured', mood: 'unsure' } : { text: names.join('\n'), mood: 'plain' }
 }
 

@@ -6,6 +6,7 @@ import type { CheckType } from './checks/check.ts'
 import type { NerveConfig } from './config.ts'
 import type { NerveEvent } from './events.ts'
 import type { ControlledService } from './manual-control.ts'
+import { findsNamesake, type ManualService, NOTHING_SAID } from './manual-state.ts'
 import { type ServiceContext, ServiceRunner, type ServiceState } from './service-runner.ts'
 import { stageServices } from './staging.ts'
 
@@ -40,9 +41,11 @@ export class Supervisor {
   #isStopping = false
   readonly #onEvent: (event: NerveEvent) => void
   #instanceId: string | undefined
+  #names: ReadonlySet<string> = new Set()
 
   constructor(options: SupervisorOptions) {
-    this.#options = options
+    const { manual = () => NOTHING_SAID } = options
+    this.#options = { ...options, manual: (service) => manual(this.#amongOthers(service)) }
     this.#log = options.log
     this.#onEvent = options.onEvent ?? (() => {})
   }
@@ -57,6 +60,8 @@ export class Supervisor {
     if (this.#isStopping) return // nobody would end what it starts
     const renamed = this.#instanceId !== config.instanceId
     this.#instanceId = config.instanceId
+    const namesBefore = this.#names
+    this.#names = new Set(staged.keys())
     const added: ServiceRunner[] = []
     for (const [name, service] of staged) {
       const runner = this.#services.get(name)?.runner
@@ -72,6 +77,10 @@ export class Supervisor {
       if (staged.has(name)) continue
       this.#onEvent({ kind: 'service-reaped', service: name, reason: 'old' })
       this.#remove(name, service, added.find(isSameInstance(service.runner)))
+    }
+    for (const { runner } of this.#services.values()) {
+      const { config: service } = runner.staged
+      if (findsNamesake(service, namesBefore) !== findsNamesake(service, this.#names)) runner.availability.refresh()
     }
   }
 
@@ -96,7 +105,8 @@ export class Supervisor {
     return [...this.#services.values()].map(({ runner }) => {
       const { name, host, port, excludeFromGlobalDisable = false } = runner.staged.config
       return {
-        ...{ name, host, port, excludeFromGlobalDisable },
+        ...this.#amongOthers({ name, port, excludeFromGlobalDisable }),
+        host,
         availability: runner.availability,
         state: () => runner.state(),
       }
@@ -112,6 +122,10 @@ export class Supervisor {
   pings() {
     const running = [...this.#services.values()].filter(({ stop }) => !stop.signal.aborted)
     return running.flatMap(({ runner }) => runner.ping() ?? [])
+  }
+
+  #amongOthers(service: ManualService): ManualService {
+    return { ...service, hasNamesake: findsNamesake(service, this.#names) }
   }
 
   #start(name: string, runner: ServiceRunner): ServiceRunner {

@@ -254,6 +254,21 @@ describe('conformance to go-nerve: HTTP API', function () {
     await other.close()
   })
 
+  it('a service that is called as the port of another one is taken down alone, and a warning tells what the name means by hand', async () => {
+    const web = site.service('web')
+    const namesake = `web:${web['port']}`
+    const other = await site.nerve([web, site.service(namesake)])
+    const states = async () =>
+      (await callApi(other, 'GET', '/status')).json<ServiceStatus[]>().map(({ Name, Status }) => `${Name} ${Status}`)
+    assert.match(other.output, /services\[1\]\.name: by hand, \\"web:\d+\\" means this service .*not web on port \d+, /)
+    assert.equal((await callApi(other, 'PUT', `/services/${namesake}/disable`)).status, 200)
+    assert.deepEqual(await states(), ['web enabled', `${namesake} disabled`])
+    assert.equal((await callApi(other, 'PUT', '/services/web/disable')).status, 200)
+    assert.equal((await callApi(other, 'PUT', `/services/${namesake}/enable`)).status, 200)
+    assert.deepEqual(await states(), ['web disabled', `${namesake} enabled`])
+    await other.close()
+  })
+
   it('before the checks have a verdict nothing is available: 503, and enable too; force is', async () => {
     const unsure = site.service('unsure', {
       port: closed,

@@ -147,6 +147,35 @@ describe('manual state of nerve', function () {
     assert.deepEqual((await ask('GET', '')).answer.entries, [])
   })
 
+  it('service:port means a service of that name alone, for as long as there is one', async () => {
+    const namesake = `web:${web.port}`
+    const configure = async (services: object) => {
+      await nerve.configure({ instance_id: 'host-1', services, state_directory: join(directory, 'state') })
+      nerve.hup()
+    }
+    const both = { ...bothServices(), [namesake]: service(db, '/services/namesake') }
+    await start({ services: both })
+    await Promise.all([registered('web'), registered('namesake')])
+    const told = await smartstack('disable', namesake, '--wait')
+    assert.equal(told.status, 0, told.output)
+    await gone('namesake')
+    await consistently(async () => assert.equal((await nodes('web')).length, 1), 500, 50)
+    const { services } = (await ask('GET', `/${namesake}`)).answer
+    assert.deepEqual(
+      services.map((one) => [one.service, one.state]),
+      [[namesake, 'disabled']],
+    )
+    assert.match(nerve.output, /and not web on port \d+, which is/)
+
+    await configure(bothServices())
+    await gone('web') // it is the port of that one now
+    await configure(both)
+    await registered('web')
+    await consistently(async () => assert.deepEqual(await nodes('namesake'), []), 500, 50)
+    await put(namesake, { state: 'enabled' })
+    await registered('namesake')
+  })
+
   it('service:port means the service only while it has that port', async () => {
     await start()
     await registered('web')

@@ -30,13 +30,14 @@ export function blablacarDialect(instanceId: string, read: ReadOptions): ConfigD
 }
 
 function findProblems({ services }: BlablacarConfig, sources: Sources, read: ReadOptions): readonly Problem[] {
-  const names = services.map(serviceNameOf)
+  const named = services.map((service) => ({ name: serviceNameOf(service), port: service.port }))
   return services.flatMap((service, index) => {
-    const first = names.indexOf(serviceNameOf(service))
-    const twice = `the name ${serviceNameOf(service)} is taken by services[${first}]; a name must be unique`
+    const name = serviceNameOf(service)
+    const first = named.findIndex((one) => one.name === name)
+    const twice = `the name ${name} is taken by services[${first}]; a name must be unique`
     return [
       ...(first === index ? [] : [problemAt(sources, ['services', index, 'name'], twice)]),
-      ...nameWarnings({ name: serviceNameOf(service), port: service.port }, ['services', index, 'name'], sources),
+      ...nameWarnings({ name, port: service.port }, named, ['services', index, 'name'], sources),
       ...publishedNameProblems(service, index, sources),
       ...warmUpProblems(service, index, sources),
       ...pluginProblems(service, index, sources, read),

@@ -348,6 +348,19 @@ describe('loadNerveConfig() accepts', () => {
     )
   })
 
+  it('loadNerveConfig() warns of a service that is called as the port of another one, which it takes the word from', async () => {
+    const service = (port: number) => `{host: a, port: ${port}, zk_hosts: [a], zk_path: /a}`
+    const { warnings } = await load(
+      `instance_id: i\nservices:\n  web: ${service(80)}\n  web:80: ${service(90)}\n  web:81: ${service(81)}\n`,
+    )
+    assert.deepEqual(
+      warnings.map((warning) => formatProblem(warning).replace(/^.*\/nerve\.yaml/, '')),
+      [
+        ':4:3 services["web:80"]: by hand, "web:80" means this service (smartstack nerve disable web:80), and not web on port 80, which is "web"',
+      ],
+    )
+  })
+
   it('loadNerveConfig() takes unknown keys for warnings when lenient', async () => {
     const { warnings } = await load(good.replace('timeout', 'timout'), { lenient: true })
     assert.equal(warnings.length, 1)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import {
   appliedTo,
   entryState,
+  findsNamesake,
   type ManualEntries,
   type ManualEntry,
   type ManualService,
@@ -73,13 +74,24 @@ describe('appliedTo()', () => {
     assert.equal(stateOf([entry('kept disabled')], kept), 'disabled')
   })
 
-  it('a service that is called like a target of another one hears both', () => {
+  it('a service that is called like a port of another one hears its name alone, and the other does not', () => {
     const odd = service('web:80', 90)
-    assert.equal(stateOf([entry('web:80 disabled')], odd), 'disabled')
-    assert.deepEqual(
-      servicesOf('web:80', [web, odd]).map(({ name }) => name),
-      ['web', 'web:80'],
-    )
+    const pair = [odd, { ...web, hasNamesake: true }]
+    const reached = (target: string) => servicesOf(target, pair).map(({ name }) => name)
+    assert.deepEqual(reached('web:80'), ['web:80'])
+    assert.deepEqual(reached('web'), ['web'])
+    assert.deepEqual(reached('all'), ['web:80', 'web'])
+    const states = (entries: readonly string[]) => pair.map((one) => stateOf(entries.map(entry), one))
+    assert.deepEqual(states(['web:80 disabled']), ['disabled', 'enabled'])
+    assert.deepEqual(states(['web disabled']), ['enabled', 'disabled'])
+    assert.deepEqual(told(play(['web:80 disabled', 'web forced'], pair)), ['web:80 disabled', 'web forced'])
+  })
+})
+
+describe('findsNamesake()', () => {
+  it('is true where a service is called as the port of this one', () => {
+    assert.equal(findsNamesake(web, new Set(['web', 'web:80'])), true)
+    assert.equal(findsNamesake(web, new Set(['web', 'web:81', 'db:80'])), false)
   })
 })
 
