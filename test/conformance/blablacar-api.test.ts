@@ -207,6 +207,7 @@ describe('conformance to go-nerve: HTTP API', function () {
 
   for (const path of ['/disable', '/enable', '/weight/9'])
     it(`HEAD ${path} changes nothing: 405`, async () => {
+      await warm()
       const before = await web()
       assert.equal((await call('HEAD', path)).status, 405)
       assert.deepEqual(await web(), before)
