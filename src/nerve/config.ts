@@ -12,9 +12,10 @@ import { isBlablacar } from './blablacar/recognise.ts'
 import type { ReadOptions } from './blablacar/translate.ts'
 import { loadCheckModules } from './check-modules.ts'
 import type { CheckType } from './checks/check.ts'
+import { type ConfiguredFile, sharedFileWarnings } from './file-warnings.ts'
 import { labelWarnings } from './label-text.ts'
 import type { CheckConfig, NerveConfig, PluginConfig, ServiceConfig } from './model.ts'
-import { noop, zookeeper } from './reporters/index.ts'
+import { file, noop, zookeeper } from './reporters/index.ts'
 import {
   checkRegistry,
   nerveSchemaWith,
@@ -51,6 +52,7 @@ function dialectWith(checkTypes: Registry<CheckType>): ConfigDialect<ParsedConfi
           ...labelWarnings(name, service.labels, sources),
         ]),
         ...named.flatMap((service) => nameWarnings(service, named, ['services', service.name], sources)),
+        ...sharedFileWarnings(Object.entries(services).flatMap(filesOf), sources),
       ]
     },
     build: (parsed, serviceNames, fingerprints) => buildConfig(parsed, serviceNames, { checkTypes, fingerprints }),
@@ -147,6 +149,19 @@ function buildService(name: string, parsed: ParsedService, around: Surroundings)
     ...availabilityOf(parsed),
     goNerveMetrics: parsed.go_nerve_metrics,
   }
+}
+
+function filesOf([service, parsed]: readonly [string, ParsedService]): readonly ConfiguredFile[] {
+  const own = { keys: { ...parsed, type: parsed.reporter_type }, at: ['services', service, 'path'] }
+  const listed = parsed.reporters.map((keys, index) => ({
+    keys,
+    at: ['services', service, 'reporters', index, 'path'],
+  }))
+  return [own, ...listed].flatMap(({ keys, at }) => {
+    if (keys.type !== file.type) return []
+    const { path, append } = optionsOf(file, keys)
+    return [{ service, path: String(path), append: append === true, at }]
+  })
 }
 
 /** With others in the list, `reporter_type: noop` is none: it would call the service registered when no other has done it. */

@@ -2,6 +2,7 @@ import type { ConfigDialect } from '../../core/config/load.ts'
 import type { Problem } from '../../core/config/problems.ts'
 import { problemAt, type Sources } from '../../core/config/sources.ts'
 import { parseTemplatedFile } from '../../core/config/templated-file.ts'
+import { type ConfiguredFile, sharedFileWarnings } from '../file-warnings.ts'
 import { withLabelsAsWritten } from '../label-text.ts'
 import type { NerveConfig } from '../model.ts'
 import { nameWarnings, publishedNameWarnings } from '../service-names.ts'
@@ -31,7 +32,7 @@ export function blablacarDialect(instanceId: string, read: ReadOptions): ConfigD
 
 function findProblems({ services }: BlablacarConfig, sources: Sources, read: ReadOptions): readonly Problem[] {
   const named = services.map((service) => ({ name: serviceNameOf(service), port: service.port }))
-  return services.flatMap((service, index) => {
+  const ofServices = services.flatMap((service, index) => {
     const name = serviceNameOf(service)
     const first = named.findIndex((one) => one.name === name)
     const twice = `the name ${name} is taken by services[${first}]; a name must be unique`
@@ -43,6 +44,15 @@ function findProblems({ services }: BlablacarConfig, sources: Sources, read: Rea
       ...pluginProblems(service, index, sources, read),
       ...silentDefaults(service, index, sources),
     ]
+  })
+  return [...ofServices, ...sharedFileWarnings(services.flatMap(filesOf), sources)]
+}
+
+function filesOf(service: BlablacarService, index: number): readonly ConfiguredFile[] {
+  return service.reporters.flatMap((reporter, at) => {
+    if (reporter.type !== 'file') return []
+    const { path, append } = reporter
+    return [{ service: serviceNameOf(service), path, append, at: ['services', index, 'reporters', at] }]
   })
 }
 

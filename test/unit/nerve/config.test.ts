@@ -361,6 +361,41 @@ describe('loadNerveConfig() accepts', () => {
     )
   })
 
+  describe('loadNerveConfig() warns of a file that two services keep', () => {
+    const told = 'already, and says what the one says that came up last; give each a path of its own'
+    const listed = (keys: string) => `reporters: [{type: console}, {type: file, ${keys}}]`
+    const cases = [
+      {
+        ...{ name: 'however its path is spelled', web: 'reporter_type: file, path: /run/a/../x' },
+        ...{
+          shop: listed('path: /run/x'),
+          warning: ['services.shop.reporters[1].path: the file /run/x is kept by web'],
+        },
+      },
+      {
+        ...{ name: 'if one adds lines', web: listed('path: /run/x, append: true') },
+        ...{
+          shop: 'reporter_type: file, path: /run/x',
+          warning: ['services.shop.path: the file /run/x is kept by web'],
+        },
+      },
+      {
+        ...{ name: 'unless both add lines', web: listed('path: /run/x, append: true') },
+        ...{ shop: listed('path: /run/x, append: true'), warning: [] },
+      },
+      { name: 'and of no other', web: listed('path: /run/x'), shop: listed('path: /run/y'), warning: [] },
+    ]
+    for (const { name, web, shop, warning } of cases)
+      it(name, async () => {
+        const services = [`web: {host: a, port: 1, ${web}}`, `shop: {host: a, port: 2, ${shop}}`]
+        const { warnings } = await load(`instance_id: i\nservices:\n  ${services.join('\n  ')}\n`)
+        assert.deepEqual(
+          warnings.map((found) => formatProblem(found).replace(/^.*\/nerve\.yaml:4:\d+ /, '')),
+          warning.map((start) => `${start} ${told}`),
+        )
+      })
+  })
+
   it('loadNerveConfig() takes unknown keys for warnings when lenient', async () => {
     const { warnings } = await load(good.replace('timeout', 'timout'), { lenient: true })
     assert.equal(warnings.length, 1)

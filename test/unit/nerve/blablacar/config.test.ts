@@ -243,6 +243,22 @@ describe('loadNerveConfig() of a file of BlaBlaCar', () => {
     ])
   })
 
+  it('a file that two services keep is a warning, as where neither says which', async () => {
+    const service = (name: string, file: string) =>
+      `{name: ${name}, port: 80, checks: [{type: tcp}], reporters: [{type: file${file}}]}`
+    const told = async (...files: readonly string[]) => {
+      const { warnings } = await load(
+        `services: [${files.map((file, index) => service(`s${index}`, file)).join(', ')}]`,
+      )
+      return warnings.map((warning) => formatProblem({ ...warning, file: '' }).replace(/^:\d+:\d+ /, ''))
+    }
+    const rest = 'already, and says what the one says that came up last; give each a path of its own'
+    assert.deepEqual(await told('', ', path: /run/other', ''), [
+      `services[2].reporters[0]: the file /tmp/nerve.report is kept by s0 ${rest}`,
+    ])
+    assert.deepEqual(await told(', append: true', ', append: true'), [])
+  })
+
   it('the namespace of an http check and templatedConfigPath are warnings', async () => {
     const { warnings } = await load(
       `templatedConfigPath: /tmp/x\nservices: [{port: 80, checks: [{type: http, namespace: /a}], ${ZK}}]`,
