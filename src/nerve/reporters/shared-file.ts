@@ -39,7 +39,7 @@ export class SharedFile {
 
   /**
    * Runs `work` when the others have done theirs, unless the file is somebody else's by now: then it is left alone, and
-   * undefined. Rejects with signal.reason when that comes first.
+   * undefined. Rejects with signal.reason when that is aborted before its turn comes.
    */
   async use<T>(intent: Intent, signal: AbortSignal, work: () => Promise<T>): Promise<T | undefined> {
     const { turn } = this.#shared
