@@ -30,8 +30,8 @@ export async function runLevel(level, options = {}) {
   const { directory = join(root, 'test', level), workers = 1, limitMs = 15 * 60_000, output = 'inherit' } = options
   const files = testFiles(directory)
   if (files.length === 0) return { passed: 0, failed: 0, complaints: [`test/${level} has no tests`] }
-  const processes = Array.from({ length: Math.min(workers, files.length) }, () =>
-    runProcess(level, { directory, files, limitMs, output }),
+  const processes = Array.from({ length: Math.min(workers, files.length) }, (_, worker) =>
+    runProcess(level, { directory, files, limitMs, output, worker }),
   )
   const outcomes = await Promise.all(processes)
   return {
@@ -66,16 +66,17 @@ function testFiles(directory) {
  * @param {string[]} options.files those that no process has taken yet
  * @param {number} options.limitMs
  * @param {'inherit' | 'ignore'} options.output
+ * @param {number} options.worker which of the processes it is: each takes other ports, see test/harness/ports.ts
  * @returns {Promise<Outcome>}
  */
-async function runProcess(level, { directory, files, limitMs, output }) {
+async function runProcess(level, { directory, files, limitMs, output, worker }) {
   // A short name: a UNIX socket's path may have no more than 107 characters.
   const temporary = mkdtempSync(join(tmpdir(), 'st-'))
   chmodSync(temporary, 0o755) // servers that refuse to run as root work in it, too
   const child = fork(join(root, 'test/harness/run-level.ts'), [directory], {
     cwd: root,
     execArgv: ['--import', 'tsx'],
-    env: { ...process.env, TMPDIR: temporary },
+    env: { ...process.env, TMPDIR: temporary, SMARTSTACK_TEST_WORKER: `${worker}` },
     stdio: ['ignore', output, output, 'ipc'],
     detached: true, // its own process group
   })
@@ -138,7 +139,7 @@ function watch(child, files, limitMs, killLevel) {
 
 /** Waits until there are none, or too long: killed processes need a moment. @param {() => readonly unknown[]} left */
 async function vanishing(left) {
-  const end = performance.now() + 2000
+  const end = performance.now() + 10_000
   while (left().length > 0 && performance.now() < end) await sleep(20)
 }
 

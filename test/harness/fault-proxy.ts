@@ -1,5 +1,6 @@
 import { once } from 'node:events'
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import { freePort } from './ports.ts'
 
 /** Which way bytes travel, seen from the client that connected to the proxy. */
 export type Direction = 'toServer' | 'toClient'
@@ -79,9 +80,9 @@ class LoopbackProxy implements FaultProxy {
     if (this.#server !== undefined) return
     const server = createServer({ allowHalfOpen: true }, (client) => this.#accept(client))
     this.#server = server
+    if (this.#port === 0) this.#port = await freePort() // of those that nobody else gets while new connections are refused
     server.listen(this.#port, '127.0.0.1')
     await once(server, 'listening')
-    this.#port = (server.address() as AddressInfo).port
   }
 
   refuse(): void {

@@ -31,9 +31,11 @@ export class Instance {
     return (this.#server.address() as AddressInfo).port
   }
 
-  async start(port = 0): Promise<void> {
+  /** @param port default: a free one, that nobody else gets while the instance is stopped. */
+  async start(port?: number): Promise<void> {
+    const own = port ?? (await freePort())
     await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject).listen(port, '127.0.0.1', resolve)
+      this.#server.once('error', reject).listen(own, '127.0.0.1', resolve)
     })
   }
 
