@@ -1,6 +1,9 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
 
+/** What is in a pipe is read within one turn of the event loop, or the next when the turn has begun. */
+const QUIET_TURNS = 3
+
 /** A server or daemon under test. Its output is kept, and it never outlives the test process. */
 export class Child {
   readonly name: string
@@ -40,14 +43,27 @@ export class Child {
     this.process.kill(signal)
   }
 
-  /** Resolves with the exit status, or the signal's name. */
+  /** Resolves with the exit status, or the signal's name, once all that it said is in `output`. */
   async exit(): Promise<number | NodeJS.Signals> {
     if (!this.exited) await once(this.process, 'exit')
+    await this.#lastWords()
     return this.process.exitCode ?? this.process.signalCode ?? 0
   }
 
+  /**
+   * Its end may be known before its last words are read. The end of its pipes is not waited for: one that it has left
+   * running may hold them.
+   */
+  async #lastWords(): Promise<void> {
+    for (let quiet = 0, heard = this.output.length; quiet < QUIET_TURNS; quiet++) {
+      await new Promise((resolve) => setImmediate(resolve))
+      if (this.output.length !== heard) quiet = 0
+      heard = this.output.length
+    }
+  }
+
   /** SIGTERM, then SIGKILL after `graceMs`. */
-  async stop(graceMs = 5000): Promise<number | NodeJS.Signals> {
+  async stop(graceMs = 20_000): Promise<number | NodeJS.Signals> {
     if (this.exited) return this.exit()
     this.kill('SIGTERM')
     this.kill('SIGCONT') // a frozen process does not see SIGTERM

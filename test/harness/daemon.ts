@@ -20,9 +20,11 @@ export interface DaemonOptions {
   readonly args?: readonly string[]
   /** Wait until it is ready. Default true; false returns as soon as the process was started. */
   readonly awaitReady?: boolean
-  /** ms to become ready in. Default 20 s: a cold start on a busy machine. */
+  /** ms to become ready in. Default 40 s: a cold start on a slow machine that is busy. */
   readonly deadlineMs?: number
 }
+
+const READY_WITHIN_MS = 40_000
 
 const checkout = fileURLToPath(new URL('../..', import.meta.url))
 const ownDirectories = new Set<string>()
@@ -71,7 +73,7 @@ export class Daemon {
   }
 
   /** Resolves when /readyz says yes. @throws with the log when it ends or does not get ready. */
-  async ready(deadlineMs = 20_000): Promise<void> {
+  async ready(deadlineMs = READY_WITHIN_MS): Promise<void> {
     const isReady = async () => {
       if (this.exited) return
       const response = await fetch(`${this.adminUrl}/readyz`)
@@ -122,7 +124,7 @@ export class Daemon {
   }
 
   /** Orderly stop; SIGKILL after `graceMs`. The configuration stays, for restart(). */
-  stop(graceMs = 10_000): Promise<number | NodeJS.Signals> {
+  stop(graceMs = 30_000): Promise<number | NodeJS.Signals> {
     return this.#child.stop(graceMs)
   }
 
