@@ -8,7 +8,7 @@ import { eventually } from './eventually.ts'
 import { freeze, thaw } from './freeze.ts'
 import { freePorts } from './ports.ts'
 
-const START_DEADLINE_MS = 15_000
+const START_DEADLINE_MS = 45_000
 
 const directories = new Set<string>()
 process.on('exit', () => {

@@ -25,7 +25,7 @@ export interface MariadbOptions {
 export const MARIADB_USER = 'nerve'
 export const MARIADB_PASSWORD = "it's secret"
 
-const START_DEADLINE_MS = 30_000
+const START_DEADLINE_MS = 45_000
 const AS_USER = process.getuid?.() === 0 ? ['--user=root'] : []
 
 const directories = new Set<string>()

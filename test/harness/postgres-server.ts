@@ -23,7 +23,7 @@ export interface PostgresOptions {
 export const POSTGRES_USER = 'nerve'
 export const POSTGRES_PASSWORD = "it's secret"
 
-const START_DEADLINE_MS = 30_000
+const START_DEADLINE_MS = 45_000
 const SUPERUSER = 'postgres'
 
 const directories = new Set<string>()

@@ -23,7 +23,7 @@ export interface RedisOptions {
   readonly args?: readonly string[]
 }
 
-const START_DEADLINE_MS = 15_000
+const START_DEADLINE_MS = 45_000
 
 const directories = new Set<string>()
 process.on('exit', () => {

@@ -9,7 +9,7 @@ import type { LevelMessage, NextFile } from './level-report.ts'
 import './strict.ts'
 
 /** How long the process may live on after the last test. What keeps it alive then was left behind by a test. */
-const lingerMs = 5000
+const lingerMs = 15_000
 
 const directory = resolve(process.argv[2] ?? '')
 let passed = 0
@@ -39,7 +39,7 @@ async function runFile(file: string): Promise<void> {
   const mocha = new Mocha({
     reporter: FileReporter,
     reporterOptions: { directory },
-    timeout: 10_000,
+    timeout: 60_000,
     forbidOnly: true,
     forbidPending: true,
   })

@@ -50,7 +50,7 @@ const JAVA_OPTIONS = [
   '-Dorg.slf4j.simpleLogger.showDateTime=true',
 ]
 const MAIN_CLASS = 'org.apache.zookeeper.server.quorum.QuorumPeerMain'
-const START_DEADLINE_MS = 30_000
+const START_DEADLINE_MS = 45_000
 
 const ownDirectories = new Set<string>()
 process.on('exit', () => {
