@@ -91,9 +91,20 @@ export async function show(statsSocket: string, command: string): Promise<string
   }
 }
 
-/** The pid of the worker that answers. */
+/** The pid of the worker that serves. One that a reload is replacing may answer for a moment still, and says so. */
 export async function workerPid(statsSocket: string): Promise<number> {
-  return Number(/^Pid: (\d+)$/m.exec(await show(statsSocket, 'show info'))?.[1])
+  for (;;) {
+    const info = await show(statsSocket, 'show info')
+    const pid = /^Pid: (\d+)$/m.exec(info)?.[1]
+    if (pid === undefined) throw new Error(`HAProxy does not say its pid: ${info}`)
+    if (!/^Stopping: 1$/m.test(info)) return Number(pid)
+  }
+}
+
+/** Whether a process runs; one that has ended and that nobody has waited for does not. */
+export async function isAlive(pid: number): Promise<boolean> {
+  const status = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => 'gone) Z')
+  return !/\) [ZX]/.test(status)
 }
 
 /** Every server of a backend as `name address:port weight admin-state-bits`, sorted: what a test compares. */
@@ -107,10 +118,11 @@ export async function showServers(statsSocket: string, backend: string): Promise
     .sort()
 }
 
-/** A small web server behind HAProxy. It answers its own name; `?ms=100` answers after so long. */
+/** A small web server behind HAProxy. It answers its own name; `/held` is not answered before `release()`. */
 export class Backend {
   readonly name: string
   readonly #server: HttpServer
+  readonly #held: (() => void)[] = []
   /** Requests that arrived. */
   hits = 0
 
@@ -125,8 +137,8 @@ export class Backend {
     server.keepAliveTimeout = 0 // never the first to close: HAProxy's reuse must not race with us
     server.on('request', (request, response) => {
       backend.hits += 1
-      const ms = Number(new URL(request.url ?? '/', 'http://backend').searchParams.get('ms') ?? 0)
-      setTimeout(() => response.end(name), ms)
+      if (request.url === '/held') backend.#held.push(() => response.end(name))
+      else response.end(name)
     })
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
@@ -137,6 +149,11 @@ export class Backend {
     const address = this.#server.address()
     if (address === null || typeof address === 'string') throw new Error('not listening')
     return address.port
+  }
+
+  /** Answers the requests that are held. */
+  release(): void {
+    for (const answer of this.#held.splice(0)) answer()
   }
 
   async stop(): Promise<void> {
