@@ -11,6 +11,9 @@ import type { Lookup } from '../../src/synapse/generators/haproxy/host-names.ts'
 import { haproxy } from '../../src/synapse/generators/haproxy/index.ts'
 import { type LogLine, recordingLog } from './recording-log.ts'
 
+/** Least time between two passes. */
+export const SETTLE_MS = 5
+
 type Configured = Readonly<Record<string, { options: unknown; instances: readonly ServiceInstance[] }>>
 
 function servicesOf(services: Configured): readonly GeneratorService<unknown>[] {
@@ -58,7 +61,7 @@ export class Driver {
     this.#loop = new ReconcileLoop({
       clock,
       backoff: createBackoff({ initialMs: 20, maxMs: 200, random: () => 0.5 }),
-      settleMs: 5,
+      settleMs: SETTLE_MS,
       resyncMs: 30_000,
       reconcile: async (signal) => {
         const services = this.#services

@@ -7,7 +7,8 @@ import { Child } from '../harness/child.ts'
 import { consistently, eventually } from '../harness/eventually.ts'
 import { Backend, HaproxyDirectory, request, show, showServers, startLoad, workerPid } from '../harness/haproxy.ts'
 import { describeOnEachHaproxy } from '../harness/haproxy-binaries.ts'
-import { Driver } from '../harness/haproxy-driver.ts'
+import { Driver, SETTLE_MS } from '../harness/haproxy-driver.ts'
+import { holdingClock } from '../harness/holding-clock.ts'
 import { freePort, freePorts } from '../harness/ports.ts'
 
 const never = new AbortController().signal
@@ -63,6 +64,7 @@ describeOnEachHaproxy('haproxy generator, managed', (binary) => {
     eventually(async () => assert.deepEqual(await showServers(stats, 'web'), [...servers].sort()))
   const serves = (name: string) => eventually(async () => assert.equal(await request(port), name))
   const config = () => readFile(directory.file('haproxy.cfg'), 'utf8')
+  const confirmed = (driver: Driver) => driver.metric('synapse_propagation_seconds_count{stage="confirmed"}')
 
   /** A new connection is one of the causes to look at everything again; the other is that 30 seconds have passed. */
   async function loseConnection(): Promise<void> {
@@ -108,12 +110,16 @@ describeOnEachHaproxy('haproxy generator, managed', (binary) => {
     await eventually(async () => assert.match(await config(), /server b_127/))
     assert.equal(await workerPid(stats), pid)
     assert.equal(await driver.reloads(), 0)
-    const [line] = driver.logged('servers changed')
-    assert.deepEqual(line?.fields['added'], [`b_127.0.0.1:${named('b').port}`])
-    assert.equal(line?.fields['service'], 'web')
+    const line = await eventually(() => {
+      const [found] = driver.logged('servers changed')
+      assert.ok(found, 'the pass is told of')
+      return found
+    })
+    assert.deepEqual(line.fields['added'], [`b_127.0.0.1:${named('b').port}`])
+    assert.equal(line.fields['service'], 'web')
     assert.equal(await driver.metric('synapse_haproxy_commands_total{kind="add-server",result="ok"}'), 1)
     assert.equal(await driver.metric('synapse_propagation_seconds_count{stage="applied"}'), 1)
-    assert.equal(await driver.metric('synapse_propagation_seconds_count{stage="confirmed"}'), 1)
+    await eventually(async () => assert.equal(await confirmed(driver), 1))
   })
 
   /** A HAProxy that counts how often it was asked about a file. */
@@ -202,11 +208,12 @@ describeOnEachHaproxy('haproxy generator, managed', (binary) => {
     driver.discover('web', pick('a'))
     await shows(server('a'), server('b', 1, 1))
     named('a').hits = 0
-    const slow = request(port, '/?ms=400')
+    const slow = request(port, '/held')
     await eventually(() => assert.equal(named('a').hits, 1))
     driver.discover('web', pick('b'))
     await shows(server('a', 1, 1), server('b'))
     assert.equal(await request(port), 'b')
+    named('a').release()
     assert.equal(await slow, 'a')
   })
 
@@ -238,21 +245,20 @@ describeOnEachHaproxy('haproxy generator, managed', (binary) => {
   it('haproxy generator takes 200 joins and leaves without a reload and without a failed request', async () => {
     const driver = await started(['a', 'b'])
     const pid = await workerPid(stats)
-    const load = startLoad(port)
+    const load = startLoad(port, { maxMs: 45_000 })
     for (let change = 0; change < 200; change++) {
       const names = change % 2 === 0 ? ['a', 'c', 'd'] : ['a', 'b']
       driver.discover('web', pick(...names))
       const passes = driver.passes
-      await eventually(() => assert.ok(driver.passes > passes), 5000, 1)
+      await eventually(() => assert.ok(driver.passes > passes), undefined, 1)
     }
     await shows(server('a'), server('b'), server('c', 1, 1), server('d', 1, 1))
-    const { failures, requests } = await load.stop()
-    assert.deepEqual(failures, {})
-    assert.ok(requests > 200)
+    await eventually(() => assert.ok(load.requests > 200))
+    assert.deepEqual((await load.stop()).failures, {})
     assert.equal(await workerPid(stats), pid)
     assert.equal(await driver.reloads(), 0)
     assert.deepEqual(driver.errors, [])
-  }).timeout(30_000)
+  })
 
   it('haproxy generator reloads once for a change of structure, with the reason, and without a failed request', async () => {
     const driver = await started(['a'])
@@ -336,7 +342,7 @@ describeOnEachHaproxy('haproxy generator, managed', (binary) => {
       const unlucky = [`bind 127.0.0.1:${taken.port}-${taken.port}`]
       driver.configure({ web: { options: { port, frontend: unlucky }, instances: pick('a') } })
       const failed = () => driver.reloads('failed')
-      await eventually(async () => assert.equal(await failed(), 1), 10_000)
+      await eventually(async () => assert.equal(await failed(), 1))
       await eventually(async () => assert.equal(await config(), good))
       await eventually(() =>
         assert.match(JSON.stringify(driver.generator.state()['quarantined']), /serves on as before/),
@@ -345,18 +351,16 @@ describeOnEachHaproxy('haproxy generator, managed', (binary) => {
     } finally {
       await taken.stop()
     }
-  }).timeout(20_000)
+  })
 
   for (const victim of ['master', 'worker'] as const) {
-    it(`haproxy generator has HAProxy running again at once after kill -9 of the ${victim}`, async () => {
+    it(`haproxy generator has HAProxy running again after kill -9 of the ${victim}`, async () => {
       const driver = await started(['a'])
       driver.discover('web', pick('a', 'b'))
       await shows(server('a'), server('b'))
       const { pid, workers } = await createMaster(directory.file('master.sock'), systemClock).info(never)
       process.kill(victim === 'master' ? pid : (workers[0] ?? 0), 'SIGKILL')
-      const killed = performance.now()
       await eventually(async () => assert.notEqual(await workerPid(stats), workers[0]))
-      assert.ok(performance.now() - killed < 2000)
       await shows(server('a'), server('b'))
       driver.discover('web', pick('b'))
       await shows(server('a', 1, 1), server('b'))
@@ -371,11 +375,11 @@ describeOnEachHaproxy('haproxy generator, managed', (binary) => {
     process.kill(workers[0] ?? 0, 'SIGSTOP')
     driver.discover('web', pick('a', 'b')) // what has to wait is done by the next worker
     await eventually(async () => assert.equal(await driver.metric('synapse_haproxy_up'), 0))
-    await eventually(async () => assert.equal(await driver.metric('synapse_haproxy_restarts_total'), 1), 15_000)
+    await eventually(async () => assert.equal(await driver.metric('synapse_haproxy_restarts_total'), 1), 45_000)
     await shows(server('a'), server('b'))
     await eventually(async () => assert.equal(await driver.metric('synapse_haproxy_up'), 1))
     assert.equal(driver.logged('haproxy hangs and is killed').length, 1)
-  }).timeout(30_000)
+  })
 
   it('haproxy generator repairs what somebody else changed, and counts it', async () => {
     const driver = await started(['a', 'b'])
@@ -393,7 +397,7 @@ describeOnEachHaproxy('haproxy generator, managed', (binary) => {
     driver.discover('web', pick('a'))
     await shows(server('a'), server('b', 1, 1))
     await show(stats, `set server web/a_127.0.0.1:${named('a').port} weight 99`)
-    await eventually(async () => assert.deepEqual(await showServers(stats, 'web'), [server('a', 99)]), 10_000)
+    await eventually(async () => assert.deepEqual(await showServers(stats, 'web'), [server('a', 99)]))
     await loseConnection()
     await shows(server('a'))
     await eventually(async () => assert.equal(await driver.metric('synapse_haproxy_drift_repairs_total'), 1))
@@ -413,12 +417,12 @@ describeOnEachHaproxy('haproxy generator, managed', (binary) => {
       while (!ended) await change()
     })()
     try {
-      await eventually(async () => assert.equal((await showServers(stats, 'web')).length, 1), 15_000)
+      await eventually(async () => assert.equal((await showServers(stats, 'web')).length, 1))
     } finally {
       ended = true
       await changes
     }
-  }).timeout(20_000)
+  })
 
   it('haproxy generator never touches sections and servers that are not its own', async () => {
     const foreign = await freePort()
@@ -437,13 +441,14 @@ describeOnEachHaproxy('haproxy generator, managed', (binary) => {
     const driver = await started(['a'])
     for (let reload = 0; reload < 5; reload++) {
       const before = await workerPid(stats)
-      await createMaster(directory.file('master.sock'), systemClock).reload(5000, never)
+      await createMaster(directory.file('master.sock'), systemClock).reload(20_000, never)
       // Said while we are still connected to the old worker, which takes some commands and drops them.
       driver.discover('web', reload % 2 === 0 ? pick('b') : pick('a'))
       await serves(reload % 2 === 0 ? 'b' : 'a')
       assert.notEqual(await workerPid(stats), before)
     }
-    await eventually(async () => assert.equal(await driver.metric('synapse_haproxy_old_workers'), 0))
+    // They are counted every 5 s.
+    await eventually(async () => assert.equal(await driver.metric('synapse_haproxy_old_workers'), 0), 40_000)
     await eventually(() => assert.equal(driver.generator.state()['connected'], true))
     assert.equal(await driver.reloads(), 0)
     assert.deepEqual(driver.errors, [])
@@ -453,10 +458,10 @@ describeOnEachHaproxy('haproxy generator, managed', (binary) => {
     const driver = await started(['a'])
     const before = await workerPid(stats)
     const master = createMaster(directory.file('master.sock'), systemClock)
-    await master.reload(5000, never)
+    await master.reload(20_000, never)
     const after = await workerPid(stats)
     assert.notEqual(after, before)
-    await eventually(() => assert.equal(driver.generator.state()['pid'], after), 3000)
+    await eventually(() => assert.equal(driver.generator.state()['pid'], after))
     await eventually(async () => assert.deepEqual((await master.info(never)).oldWorkers, []))
   })
 
@@ -490,11 +495,14 @@ describeOnEachHaproxy('haproxy generator, managed', (binary) => {
   })
 
   it('haproxy generator stops HAProxy softly when it is stopped', async () => {
-    const driver = await started(['a'])
-    const slow = request(port, '/?ms=300')
+    const driver = await started(['a'], { stop_timeout: 20 })
+    const slow = request(port, '/held')
     await eventually(() => assert.ok(named('a').hits >= 2))
-    await driver.stop()
+    const stopped = driver.stop()
+    await eventually(() => assert.rejects(request(port), { code: 'ECONNREFUSED' }))
+    named('a').release()
     assert.equal(await slow, 'a')
+    await stopped
     await assert.rejects(request(port), { code: 'ECONNREFUSED' })
     assert.equal(driver.logged('haproxy stopped')[0]?.fields['by'], 'SIGUSR1', 'nothing of ours kept it from ending')
     assert.deepEqual(driver.errors, [])
@@ -517,13 +525,13 @@ describeOnEachHaproxy('haproxy generator, managed', (binary) => {
     try {
       const second = drive()
       second.configure({ ...web('a', 'b'), api: { options: { port: taken.port }, instances: pick('c') } })
-      await eventually(async () => assert.match(await request(port), /^[ab]$/), 10_000)
+      await eventually(async () => assert.match(await request(port), /^[ab]$/))
       await shows(server('a'), server('b'))
       assert.match(JSON.stringify(second.generator.state()['quarantined']), /which another process listens on/)
     } finally {
       await taken.stop()
     }
-  }).timeout(20_000)
+  })
 
   it('haproxy generator reloads once for a server that the Runtime API cannot add', async () => {
     const options = { port, backend: ['balance static-rr'] }
@@ -540,16 +548,22 @@ describeOnEachHaproxy('haproxy generator, managed', (binary) => {
     assert.match(String(Object.values(driver.generator.state()['reload_only'] as object)), /static-rr/)
   })
 
-  it('haproxy generator applies a change within milliseconds', async () => {
-    const driver = await started(['a'])
-    for (let change = 0; change < 20; change++) {
-      const passes = driver.passes
-      driver.discover('web', change % 2 === 0 ? pick('a', 'b') : pick('a'))
-      await eventually(() => assert.ok(driver.passes > passes), 5000, 1)
-      await eventually(() => assert.ok(true), 0, 20)
+  it('haproxy generator applies a change at once: it waits for nothing but HAProxy, and between two passes for 5 ms', async () => {
+    const clock = holdingClock()
+    const driver = new Driver(directory.options(), { clock })
+    drivers.push(driver)
+    driver.configure(web('a'))
+    await serves('a')
+    await eventually(() => assert.notEqual(driver.passes, 0))
+    clock.hold(SETTLE_MS)
+    try {
+      for (let change = 1; change <= 20; change++) {
+        driver.discover('web', change % 2 === 1 ? pick('a', 'b') : pick('a'))
+        await eventually(async () => assert.equal(await confirmed(driver), change), undefined, 1)
+      }
+    } finally {
+      clock.release()
     }
-    const within5 = await driver.metric('synapse_propagation_seconds_bucket{le="0.025",stage="confirmed"}')
-    assert.ok(within5 >= 15, `${within5} of 20 were confirmed within 25 ms`)
   })
 })
 
@@ -662,7 +676,10 @@ exec '${binary.path}' -q -D -p ${directory.file('pid')} -f ${directory.file('hap
     driver.discover('web', [instance(b())])
     await eventually(async () => assert.equal(await request(port), 'b'))
     assert.equal(await runs(), 2)
-    assert.match(String(driver.logged('haproxy reloaded').at(-1)?.fields['reasons']), /do_socket is off/)
+    const reloading = driver // it serves before the command has ended
+    await eventually(() =>
+      assert.match(String(reloading.logged('haproxy reloaded').at(-1)?.fields['reasons']), /do_socket is off/),
+    )
   })
 
   it('haproxy generator with do_checks keeps a refused candidate away from an external HAProxy', async () => {
