@@ -49,12 +49,11 @@ describeOnEachHaproxy('haproxy generator beside an external HAProxy', (binary) =
     for (let call = 0; call < calls; call++) names.add(await request(port).catch((error: Error) => error.message))
     return [...names].sort()
   }
-  const untilServes = (...names: readonly string[]) =>
-    eventually(async () => assert.deepEqual(await answers(), names), 10_000)
+  const untilServes = (...names: readonly string[]) => eventually(async () => assert.deepEqual(await answers(), names))
   const untilSettled = async (started: Driver) => {
-    await eventually(() => assert.notEqual(started.passes, 0), 10_000)
-    await eventually(() => assert.deepEqual(state(started).waiting_for_reload, []), 10_000)
-    await eventually(async () => assert.equal(await started.metric('synapse_haproxy_up'), 1), 10_000)
+    await eventually(() => assert.notEqual(started.passes, 0))
+    await eventually(() => assert.deepEqual(state(started).waiting_for_reload, []))
+    await eventually(async () => assert.equal(await started.metric('synapse_haproxy_up'), 1))
   }
   const state = (of: Driver) => of.generator.state() as unknown as State
   const start = async (options: Readonly<Record<string, unknown>> = {}, clock = systemClock) => {
@@ -65,9 +64,11 @@ describeOnEachHaproxy('haproxy generator beside an external HAProxy', (binary) =
   }
   /** For what is spent in waits of synapse: until a silence is an end, until a command is run again. */
   const hurried = hurriedClock(3)
+  /** Of `reload_timeout`, hurried: a busy machine still gets the mended command done in it. */
+  const PATIENCE_S = 6
 
   describe('with two processes, each with a socket of its own', function () {
-    this.timeout(60_000)
+    this.timeout(120_000)
     beforeEach(async () => {
       setup = await ExternalSetup.create(binary, 2)
     })
@@ -81,9 +82,11 @@ describeOnEachHaproxy('haproxy generator beside an external HAProxy', (binary) =
       assert.equal(new Set(pids).size, 2)
       started.discover('web', [instance(a), instance(b)])
       await untilServes('a', 'b')
-      const [first, second] = await servers()
-      assert.equal(first?.length, 2)
-      assert.deepEqual(second, first)
+      await eventually(async () => {
+        const [first, second] = await servers()
+        assert.equal(first?.length, 2)
+        assert.deepEqual(second, first, 'each answers for itself')
+      })
       started.discover('web', [instance(b)])
       await untilServes('b')
       assert.deepEqual(await Promise.all(setup.sockets.map(workerPid)), pids)
@@ -92,7 +95,7 @@ describeOnEachHaproxy('haproxy generator beside an external HAProxy', (binary) =
       port = await freePort()
       started.configure(web([b]))
       await untilServes('b')
-      await eventually(async () => assert.equal(await started.reloads(), 1), 10_000)
+      await eventually(async () => assert.equal(await started.reloads(), 1))
       assert.equal((await setup.runs()).length, 2)
       for (const pid of await Promise.all(setup.sockets.map(workerPid))) assert.ok(!pids.includes(pid))
     })
@@ -103,13 +106,13 @@ describeOnEachHaproxy('haproxy generator beside an external HAProxy', (binary) =
       await untilSettled(started)
       const mend = await setup.sabotage('echo no more memory; exit 3')
       await setup.kill(1)
-      await eventually(() => assert.match(String(state(started).last_failure), /no more memory/), 10_000)
+      await eventually(() => assert.match(String(state(started).last_failure), /no more memory/))
       await eventually(async () => assert.equal(await started.metric('synapse_haproxy_up'), 0))
       assert.equal(state(started).connected, false)
       started.discover('web', [instance(b)])
       await untilServes('b')
       await mend()
-      await eventually(() => assert.equal(state(started).connected, true), 10_000)
+      await eventually(() => assert.equal(state(started).connected, true))
       await eventually(async () => {
         const [first, second] = await servers()
         assert.deepEqual(second, first)
@@ -129,8 +132,8 @@ describeOnEachHaproxy('haproxy generator beside an external HAProxy', (binary) =
         `STATS=${socket} ${binary.path} -q -D -p ${setup.directory.file('1.pid')} -f ${setup.configFile}`,
       )
       await setup.kill(1)
-      await eventually(() => assert.equal(state(started).connected, true), 10_000)
-      await eventually(() => assert.equal(started.logged('haproxy answers again').length, 1), 10_000)
+      await eventually(() => assert.equal(state(started).connected, true))
+      await eventually(() => assert.equal(started.logged('haproxy answers again').length, 1))
       assert.equal(await workerPid(setup.socket), survivor)
       assert.equal((await setup.runs()).length, 2)
       await mend()
@@ -140,7 +143,7 @@ describeOnEachHaproxy('haproxy generator beside an external HAProxy', (binary) =
   })
 
   describe('with one process', function () {
-    this.timeout(60_000)
+    this.timeout(120_000)
     beforeEach(async () => {
       setup = await ExternalSetup.create(binary)
     })
@@ -153,7 +156,7 @@ describeOnEachHaproxy('haproxy generator beside an external HAProxy', (binary) =
       await setup.kill()
       // What is said, not what ran: a command has run a moment before its failure is logged.
       const failures = () => started.logged('haproxy still does not answer')
-      await eventually(() => assert.ok(failures().length >= 3, 'it is tried again'), 20_000)
+      await eventually(() => assert.ok(failures().length >= 3, 'it is tried again'), 40_000)
       const tries = failures()
       assert.ok((await setup.runs()).length >= 4)
       assert.match(String(tries[0]?.fields['reason']), /reload_command ended with 1: the disk is full/)
@@ -181,14 +184,14 @@ describeOnEachHaproxy('haproxy generator beside an external HAProxy', (binary) =
       process.kill(pid, 'SIGSTOP')
       await eventually(async () => assert.equal(await started.metric('synapse_haproxy_up'), 0))
       assert.equal(state(started).connected, false)
-      await eventually(async () => assert.equal((await setup.runs()).length, 2), 10_000)
+      await eventually(async () => assert.ok((await setup.runs()).length >= 2, 'it is run'))
       assert.match(String(started.logged('haproxy does not answer')[0]?.fields['reason']), /stats-0\.sock/)
       await mend()
-      await eventually(() => assert.equal(started.logged('haproxy answers again').length, 1), 20_000)
+      await eventually(() => assert.equal(started.logged('haproxy answers again').length, 1), 40_000)
       assert.notEqual(await workerPid(setup.socket), pid)
       process.kill(pid, 'SIGKILL') // or it keeps its share of the connections to the port
       await untilServes('a')
-      await eventually(() => assert.equal(state(started).connected, true), 10_000)
+      await eventually(() => assert.equal(state(started).connected, true))
     })
 
     it('does not take a busy moment for an end: one that goes on at once is not reloaded', async () => {
@@ -216,7 +219,7 @@ describeOnEachHaproxy('haproxy generator beside an external HAProxy', (binary) =
       port = await freePort()
       started.configure(web([a]))
       await eventually(() => assert.match(JSON.stringify(state(started)), /reload_command ended with 4: you may not/))
-      assert.equal(await readFile(setup.configFile, 'utf8'), good)
+      await eventually(async () => assert.equal(await readFile(setup.configFile, 'utf8'), good))
       const wanted = port
       port = before
       started.discover('web', [instance(b)])
@@ -224,30 +227,30 @@ describeOnEachHaproxy('haproxy generator beside an external HAProxy', (binary) =
       await mend()
       port = wanted
       await untilServes('b')
-      await eventually(() => assert.doesNotMatch(JSON.stringify(state(started)), /you may not/), 10_000)
+      await eventually(() => assert.doesNotMatch(JSON.stringify(state(started)), /you may not/))
     })
 
     it('a reload command that hangs is ended after reload_timeout', async () => {
-      const started = await start({ reload_timeout: 0.5 }, hurried)
+      const started = await start({ reload_timeout: PATIENCE_S }, hurried)
       await untilServes('a')
       await untilSettled(started)
       const mend = await setup.sabotage('sleep 60')
       port = await freePort()
       started.configure(web([a]))
-      await eventually(async () => assert.ok((await started.reloads('failed')) >= 1), 10_000)
-      await eventually(() => assert.match(JSON.stringify(state(started)), /took longer than|500 ms/))
+      await eventually(async () => assert.ok((await started.reloads('failed')) >= 1))
+      await eventually(() => assert.match(JSON.stringify(state(started)), /took longer than 6000 ms/))
       await mend()
       await untilServes('a')
     })
 
     it('a reload command that ends well and reloads nothing counts as failed', async () => {
-      const started = await start({ reload_timeout: 1 }, hurried)
+      const started = await start({ reload_timeout: PATIENCE_S }, hurried)
       await untilServes('a')
       await untilSettled(started)
       const mend = await setup.sabotage('exit 0')
       port = await freePort()
       started.configure(web([a]))
-      await eventually(() => assert.match(JSON.stringify(state(started)), /same worker as before/), 10_000)
+      await eventually(() => assert.match(JSON.stringify(state(started)), /same worker as before/))
       await mend()
       await untilServes('a')
     })
@@ -278,13 +281,13 @@ backend web
       assert.equal(await readFile(setup.configFile, 'utf8'), file(port))
       assert.equal((await setup.runs()).length, 1)
       await setup.kill()
-      await eventually(async () => assert.equal((await setup.runs()).length, 2), 10_000)
+      await eventually(async () => assert.equal((await setup.runs()).length, 2))
       await untilServes('a', 'b')
     })
 
     it('do_reloads false: the file follows every change, and whoever reloads gets it', async () => {
       const started = await start({ do_reloads: false, reload_command: undefined }, hurried)
-      await eventually(async () => assert.match(await readFile(setup.configFile, 'utf8'), /server /), 10_000)
+      await eventually(async () => assert.match(await readFile(setup.configFile, 'utf8'), /server /))
       await setup.reloadByHand()
       await untilServes('a')
       started.discover('web', [instance(b)])
@@ -301,7 +304,7 @@ backend web
       started.discover('web', [instance(a)])
       await untilServes('a')
       await setup.kill()
-      await eventually(() => assert.match(String(state(started).last_failure), /stats-0\.sock/), 10_000)
+      await eventually(() => assert.match(String(state(started).last_failure), /stats-0\.sock/))
       await consistently(async () => assert.equal((await setup.runs()).length, 2), 500, 100)
       await setup.reloadByHand()
       await eventually(() => assert.equal(state(started).connected, true), 40_000)
@@ -311,7 +314,7 @@ backend web
 
     it('do_reloads false with a reload_command: the command is never run', async () => {
       await start({ do_reloads: false }, hurried)
-      await eventually(async () => assert.match(await readFile(setup.configFile, 'utf8'), /server /), 10_000)
+      await eventually(async () => assert.match(await readFile(setup.configFile, 'utf8'), /server /))
       await setup.reloadByHand()
       await untilServes('a')
       await setup.kill()
@@ -365,13 +368,13 @@ backend web
         const good = await readFile(setup.configFile, 'utf8')
         const runs = await setup.runs()
         started.configure(web([a], { backend: ['http-response set-header x forbidden'] }))
-        await eventually(() => assert.match(JSON.stringify(started.generator.state()), /not in this house/), 10_000)
+        await eventually(() => assert.match(JSON.stringify(started.generator.state()), /not in this house/))
         assert.equal(await readFile(setup.configFile, 'utf8'), good)
         assert.deepEqual(await setup.runs(), runs)
         assert.match(await readFile(candidate, 'utf8'), /\S/, 'the candidate stays to be looked at')
         started.configure(web([a], { backend: ['http-response set-header x allowed'] }))
-        await eventually(async () => assert.match(await readFile(setup.configFile, 'utf8'), /allowed/), 10_000)
-        await eventually(async () => assert.equal((await setup.runs()).length, runs.length + 1), 10_000)
+        await eventually(async () => assert.match(await readFile(setup.configFile, 'utf8'), /allowed/))
+        await eventually(async () => assert.equal((await setup.runs()).length, runs.length + 1))
         await untilServes('a')
       })
     }
@@ -386,7 +389,7 @@ backend web
       const old = port
       port = await freePort()
       started.configure(web([a]))
-      await eventually(() => assert.match(JSON.stringify(started.generator.state()), /nowhere/), 10_000)
+      await eventually(() => assert.match(JSON.stringify(started.generator.state()), /nowhere/))
       port = old
       started.discover('web', [instance(b)])
       await untilServes('b')

@@ -9,11 +9,13 @@ import { WorkerSession } from '../../src/synapse/generators/haproxy/runtime.ts'
 import { parseServersState } from '../../src/synapse/generators/haproxy/servers-state.ts'
 import type { Child } from '../harness/child.ts'
 import { consistently, eventually } from '../harness/eventually.ts'
+import { FakeClock } from '../harness/fake-clock.ts'
 import { HaproxyDirectory, show, showServers, startHaproxy } from '../harness/haproxy.ts'
 import { describeOnEachHaproxy } from '../harness/haproxy-binaries.ts'
 import { freePort } from '../harness/ports.ts'
 
 const never = new AbortController().signal
+const DEADLINE_MS = 300
 
 describeOnEachHaproxy('WorkerSession', (binary) => {
   let directory: HaproxyDirectory
@@ -23,7 +25,7 @@ describeOnEachHaproxy('WorkerSession', (binary) => {
   let lost: Error[]
   let session: WorkerSession
 
-  const open = (address = socket, deadlineMs = 5000) =>
+  const open = (address = socket, deadlineMs = 30_000) =>
     WorkerSession.open({ address, clock: systemClock, deadlineMs, onLost: (reason) => lost.push(reason) }, never)
 
   const config = (extra = '') => `
@@ -149,12 +151,12 @@ ${extra}
     const child = await startHaproxy(
       binary,
       own.file('haproxy.cfg'),
-      `global\n  stats socket ${path} level admin\n  stats timeout 300ms\n`,
+      `global\n  stats socket ${path} level admin\n  stats timeout 1s\n`,
       path,
     )
     try {
       const quiet = await open(path)
-      await consistently(() => assert.ok(quiet.open), 900) // three idle limits
+      await consistently(() => assert.ok(quiet.open), 2_500) // more than two idle limits
       assert.match(await quiet.ask('show version', never), /\d/)
       quiet.close()
     } finally {
@@ -185,7 +187,7 @@ ${extra}
   })
 
   it('WorkerSession gives up on a HAProxy that is frozen', async () => {
-    const frozen = await open(socket, 300)
+    const frozen = await open(socket, 1_500)
     haproxy.kill('SIGSTOP')
     await eventually(async () => assert.match(await readFile(`/proc/${haproxy.pid}/stat`, 'utf8'), /\) T /))
     try {
@@ -203,8 +205,11 @@ describe('WorkerSession on a HAProxy that misbehaves', () => {
   let server: Server
   let sockets: Socket[]
   let reply: (line: string) => string
+  /** Stands still unless a test moves it: no deadline passes because this machine is busy. */
+  let clock: FakeClock
 
   beforeEach((done) => {
+    clock = new FakeClock()
     sockets = []
     reply = (line) => (line === 'show info' ? 'Pid: 7\nVersion: 2.6.12\n\n> ' : '\n> ')
     server = createServer((socket) => {
@@ -230,7 +235,7 @@ describe('WorkerSession on a HAProxy that misbehaves', () => {
     const address = server.address()
     if (address === null || typeof address === 'string') throw new Error('not listening')
     return WorkerSession.open(
-      { address: `127.0.0.1:${address.port}`, clock: systemClock, deadlineMs: 300, onLost: () => {} },
+      { address: `127.0.0.1:${address.port}`, clock, deadlineMs: DEADLINE_MS, onLost: () => {} },
       never,
     )
   }
@@ -270,14 +275,15 @@ describe('WorkerSession on a HAProxy that misbehaves', () => {
   it('WorkerSession counts the deadline from the last answer, not from the first command', async () => {
     const session = await open()
     const [socket] = sockets
-    let due = 0
-    reply = () => {
-      due += 100
-      setTimeout(() => socket?.write('\n> '), due)
-      return ''
+    reply = () => ''
+    const answers = Array.from({ length: 6 }, () => session.ask('show version', never))
+    for (const answer of answers) {
+      await clock.advance(DEADLINE_MS / 3)
+      socket?.write('\n> ')
+      assert.equal(await answer, '')
     }
-    const answers = await session.send(Array<string>(6).fill('show version'), never)
-    assert.equal(answers.length, 6)
-    session.close()
+    const missed = assert.rejects(session.ask('show version', never), { code: 'DEADLINE' })
+    await clock.advance(DEADLINE_MS)
+    await missed
   })
 })
