@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import { NOTHING_CARRIED } from '../../src/synapse/generators/haproxy/carry-over.ts'
 import { eventually } from '../harness/eventually.ts'
 import { ExternalSetup } from '../harness/external-haproxy.ts'
-import { Backend, HaproxyDirectory, request, show, workerPid } from '../harness/haproxy.ts'
+import { Backend, HaproxyDirectory, isAlive, request, show, workerPid } from '../harness/haproxy.ts'
 import { describeOnEachHaproxy, type HaproxyBinary } from '../harness/haproxy-binaries.ts'
 import { Driver } from '../harness/haproxy-driver.ts'
 import { freePort, freePorts } from '../harness/ports.ts'
@@ -104,8 +104,10 @@ for (const [title, setStage] of Object.entries(stages)) {
     const reloadWith = async (edit: () => void) => {
       const before = await workerPid(stage.socket)
       edit()
-      await eventually(async () => assert.notEqual(await workerPid(stage.socket), before), 10_000)
-      await eventually(async () => assert.equal(await driver.reloads(), 1), 10_000)
+      await eventually(async () => assert.notEqual(await workerPid(stage.socket), before))
+      await eventually(async () => assert.equal(await driver.reloads(), 1))
+      // Until it has heard of its end, the old worker may take a request.
+      await eventually(async () => assert.equal(await isAlive(before), false))
     }
 
     it('haproxy generator lets the new worker know which servers are down: no request meets them', async () => {

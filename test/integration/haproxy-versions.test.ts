@@ -135,7 +135,8 @@ exec -a "$0" '${path}' "$@" >>'${log}' 2>&1
     const [other = 0] = await freePorts(1)
     driver.configure({ ...web('a', 'cookie C insert'), api: { options: { port: other }, instances: pick('c') } })
     await eventually(async () => assert.equal(await request(other), 'c'))
-    assert.ok((await show(stats, 'show version')).startsWith(newer.version))
+    await eventually(async () => assert.equal(await driver.reloads(), 1)) // it serves before the reload is confirmed
+    await eventually(async () => assert.ok((await show(stats, 'show version')).startsWith(newer.version), newer.title))
     const pid = await workerPid(stats)
     driver.discover('web', pick('ab'))
     await shows(2)

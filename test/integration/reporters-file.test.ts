@@ -266,7 +266,7 @@ describe('file reporter', () => {
           onReported: () => reports++,
           onFailed: () => {},
         })
-        await eventually(() => assert.equal(reports, 1))
+        await eventually(() => assert.ok(reports >= 1, 'it is reported'))
         registrar.replace(config(to()))
         await eventually(() => assert.ok(closed, 'the former reporter is closed'))
         assert.equal(await content().catch(() => undefined), leaves)

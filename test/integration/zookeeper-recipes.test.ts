@@ -61,7 +61,7 @@ interface Followed {
 }
 
 describe('ZooKeeper recipes', function () {
-  this.timeout(60_000)
+  this.timeout(120_000)
   let server: ZooKeeperServer
   let cleanups: (() => Promise<void>)[] = []
   let paths = 0
@@ -147,7 +147,7 @@ describe('ZooKeeper recipes', function () {
         [6, 7, 8, 9].map((n) => `service ${n}`),
       ),
     )
-    assert.equal((await server.connections()).length, 1)
+    await eventually(async () => assert.equal((await server.connections()).length, 1))
     keepers[0]?.want(spec(one, 'service 0, weight 5'))
     for (const keeper of keepers.slice(1, 6)) keeper.want(undefined)
     await eventually(() => assert.deepEqual(first.data(), ['service 0, weight 5']))
@@ -222,7 +222,7 @@ describe('ZooKeeper recipes', function () {
     const followed = follow(admin, path)
     await eventually(() => assert.deepEqual(followed.names(), ['i-abc_0000000000']))
     await admin.delete(String(keeper.node.path), signal)
-    await eventually(() => assert.deepEqual(followed.names(), ['i-abc_0000000001']), 1000)
+    await eventually(() => assert.deepEqual(followed.names(), ['i-abc_0000000001']))
   })
 
   it('survive a link that is down for longer than the session: registered again, and nothing forgotten meanwhile', async () => {
@@ -235,18 +235,18 @@ describe('ZooKeeper recipes', function () {
     const admin = await connect()
     await eventually(() => assert.deepEqual(followed.data(), ['kept']))
     proxy.stall()
-    await eventually(async () => assert.deepEqual((await admin.getChildren(path, signal)).children, []), 10_000)
+    await eventually(async () => assert.deepEqual((await admin.getChildren(path, signal)).children, []))
     await admin.create(`${path}/other_`, Buffer.from('other'), { mode: 'persistent_sequential' }, signal)
     await consistently(() => assert.deepEqual(followed.data(), ['kept'], 'silence changes nothing'), 500)
     proxy.cut()
     await proxy.resume()
-    await eventually(() => assert.deepEqual(followed.data().sort(), ['kept', 'other']), 5000)
+    await eventually(() => assert.deepEqual(followed.data().sort(), ['kept', 'other']))
     assert.notEqual(session.state.sessionId, sessionId)
     assert.ok(session.generation > generation)
     const owned = (await server.ephemerals()).get(String(session.state.sessionId))
     assert.deepEqual(owned, [keeper.node.path])
     await admin.create(`${path}/third_`, Buffer.from('third'), { mode: 'persistent_sequential' }, signal)
-    await eventually(() => assert.deepEqual(followed.data().sort(), ['kept', 'other', 'third']), 1000)
+    await eventually(() => assert.deepEqual(followed.data().sort(), ['kept', 'other', 'third']))
   })
 
   it('keep their znode and publish nothing while a link is down for less than the session', async () => {
@@ -269,7 +269,7 @@ describe('ZooKeeper recipes', function () {
     assert.deepEqual((await admin.getChildren(path, signal)).children.length, 2)
   })
 
-  it('follow 100 paths of 100 children each from a cold start in seconds, and read one znode for one change', async () => {
+  it('follow 100 paths of 100 children each from a cold start, reading each znode once, and read one znode for one change', async () => {
     const root = newPath()
     const admin = await connect()
     const children = Array.from({ length: 10_000 }, (_, child) => `${root}/service-${child % 100}/i-${child}_`)
@@ -281,14 +281,11 @@ describe('ZooKeeper recipes', function () {
     }
     const pool = newPool()
     const session = await connect(server.hosts, pool)
-    const started = performance.now()
     const followed = Array.from({ length: 100 }, (_, service) => follow(session, `${root}/service-${service}`))
     const complete = () => followed.every(({ published }) => published[0]?.children.length === 100)
-    await eventually(() => assert.ok(complete()), 20_000)
-    const elapsedMs = performance.now() - started
-    // 1.0 to 1.6 s on a free core; the limit leaves room for a loaded machine.
-    assert.ok(elapsedMs < 10_000, `took ${Math.round(elapsedMs)} ms`)
+    await eventually(() => assert.ok(complete(), 'all are read'), 60_000) // 1.0 to 1.6 s on a free core
     const reads = await operations(pool)
+    assert.deepEqual(reads, { getData: 300, getChildren: 100 }, 'the hundred of each path in three requests')
     await admin.setData(`${root}/service-7/${followed[7]?.names()[0]}`, Buffer.from('weight'), signal)
     await eventually(() => assert.equal(followed[7]?.data()[0], 'weight'))
     await admin.create(`${root}/service-8/new_`, payload, { mode: 'ephemeral_sequential' }, signal)
@@ -304,14 +301,16 @@ describe('ZooKeeper recipes', function () {
     const followed = follow(await connect(), path)
     const create = (child: number) =>
       admin.create(`${path}/i-${child}_`, Buffer.from(`child ${child}`), { mode: 'ephemeral_sequential' }, signal)
+    const started = performance.now()
     const created = await Promise.all(Array.from({ length: 2000 }, (_, child) => create(child)))
     const namesOf = (full: readonly string[]) => full.map((name) => name.slice(path.length + 1)).sort()
-    await eventually(() => assert.deepEqual(followed.names(), namesOf(created)), 10_000)
-    assert.ok(followed.published.length < 200, `${followed.published.length} sets for 2,000 creations`)
+    await eventually(() => assert.deepEqual(followed.names(), namesOf(created)), 40_000)
+    const most = (performance.now() - started) / 15 // with 20 ms between two readings
+    assert.ok(followed.published.length < most, `${followed.published.length} sets for 2,000 creations`)
     const going = created.filter((_, index) => index % 2 === 0)
     await Promise.all(going.map((name) => admin.delete(name, signal)))
     const staying = created.filter((_, index) => index % 2 === 1)
-    await eventually(() => assert.deepEqual(followed.names(), namesOf(staying)), 10_000)
+    await eventually(() => assert.deepEqual(followed.names(), namesOf(staying)), 40_000)
   })
 
   describe('on a ZooKeeper that restarts', () => {
@@ -322,7 +321,7 @@ describe('ZooKeeper recipes', function () {
     afterEach(() => restarting.close())
 
     it('with its data: the znode stays and nothing is published', async () => {
-      const session = await connect(restarting.hosts, newPool(), 20_000)
+      const session = await connect(restarting.hosts, newPool(), 60_000)
       const keeper = keep(session, spec('/services/web', 'data'))
       const followed = follow(session, '/services/web')
       await eventually(() => assert.deepEqual(followed.names(), ['i-abc_0000000000']))
@@ -348,7 +347,7 @@ describe('ZooKeeper recipes', function () {
       await eventually(async () => {
         assert.equal((await restarting.ephemeralsUnder('/services/web')).length, 1)
         assert.deepEqual(followed.data().sort(), ['ephemeral', 'persistent'])
-      }, 20_000)
+      }, 40_000)
       const admin = await connect(restarting.hosts)
       assert.equal((await admin.getChildren('/services/web', signal)).children.length, 2)
       await admin.create('/services/web/third_', Buffer.from('third'), { mode: 'ephemeral_sequential' }, signal)
@@ -360,7 +359,7 @@ describe('ZooKeeper recipes', function () {
     const ensemble = await startEnsemble(3)
     try {
       const pool = newPool()
-      const session = await connect(ensemble.hosts, pool, 6000)
+      const session = await connect(ensemble.hosts, pool, 20_000)
       const keeper = keep(session, spec('/services/web', 'data'))
       const followed = follow(session, '/services/web')
       await eventually(() => assert.deepEqual(followed.data(), ['data']))
@@ -370,12 +369,12 @@ describe('ZooKeeper recipes', function () {
       const rest = ensemble.members.filter((member) => member !== used)
       const admin = await connect(rest.map((member) => member.hosts).join(','))
       const other = keep(admin, spec('/services/web', 'other'))
-      await eventually(() => assert.deepEqual(followed.data(), ['data', 'other']), 15_000)
+      await eventually(() => assert.deepEqual(followed.data(), ['data', 'other']), 40_000)
       assert.equal(session.state.sessionId, sessionId)
       assert.equal(keeper.node.path, '/services/web/i-abc_0000000000')
       keeper.want(spec('/services/web', 'weight 2'))
       other.want(undefined)
-      await eventually(() => assert.deepEqual(followed.data(), ['weight 2']), 10_000)
+      await eventually(() => assert.deepEqual(followed.data(), ['weight 2']))
     } finally {
       for (const cleanup of cleanups.reverse()) await cleanup()
       cleanups = []

@@ -16,7 +16,7 @@ const DATA = Buffer.from('{"host":"10.0.0.1","port":3000}')
 const NO_DATA = Buffer.alloc(0)
 
 describe('ZooKeeper session', function () {
-  this.timeout(30_000)
+  this.timeout(90_000)
   let server: ZooKeeperServer
   let pools: TestPool[] = []
 
@@ -271,8 +271,9 @@ describe('ZooKeeper session', function () {
       const session = await connect({ hosts: [`${proxy.hosts}/deep/watched`] })
       const events: WatchEvent[] = []
       await session.exists('/a', signal, (event) => events.push(event))
+      const { accepted } = proxy
       proxy.cut()
-      await eventually(() => assert.equal(proxy.accepted, 2))
+      await eventually(() => assert.ok(proxy.accepted > accepted, 'it connects again'))
       await eventually(() => session.create('/a', NO_DATA, { mode: 'ephemeral' }, signal))
       await eventually(() => assert.deepEqual(events, ['created']))
       await session.release()
@@ -415,7 +416,7 @@ describe('ZooKeeper session', function () {
 })
 
 describe('ZooKeeper session over TLS', function () {
-  this.timeout(30_000)
+  this.timeout(90_000)
   let certificates: Certificates
   let directory: string
 
@@ -449,7 +450,7 @@ describe('ZooKeeper session over TLS', function () {
   async function using(hosts: string, tls: TlsOptions, work: (session: Session) => Promise<void>): Promise<void> {
     const { pool } = createTestPool()
     try {
-      await work(pool.acquire({ hosts: [hosts], sessionTimeoutMs: 3000, tls }))
+      await work(pool.acquire({ hosts: [hosts], sessionTimeoutMs: 10_000, tls }))
     } finally {
       await pool.close()
     }
@@ -491,8 +492,9 @@ describe('ZooKeeper session over TLS', function () {
       await using(`localhost:${proxy.port}`, { caFile: certificates.ca, certFile, keyFile }, async (session) => {
         await works(session)
         const { sessionId } = session.state
+        const { accepted } = proxy
         proxy.cut()
-        await eventually(() => assert.equal(proxy.accepted, 2))
+        await eventually(() => assert.ok(proxy.accepted > accepted, 'it connects again'))
         await eventually(() => session.exists('/tls', signal))
         assert.equal(session.state.sessionId, sessionId)
       })
