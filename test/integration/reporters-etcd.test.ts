@@ -13,7 +13,7 @@ const never = new AbortController().signal
 const PAYLOAD = '{"host":"10.0.0.1","port":3000,"name":"i-1"}'
 
 describe('etcd reporter', function () {
-  this.timeout(30_000)
+  this.timeout(120_000)
   let server: EtcdServer
   let used = 0
   let path: string
@@ -27,8 +27,9 @@ describe('etcd reporter', function () {
     path = `/services/${used}`
   })
 
+  /** Its lease outlives a test, and its requests may take as long as they ever may. */
   const reporter = (more: Readonly<Record<string, unknown>> = {}): Reporter =>
-    createReporter(etcd, { etcd_host: '127.0.0.1', etcd_port: server.port, etcd_path: path, etcd_ttl: 3, ...more })
+    createReporter(etcd, { etcd_host: '127.0.0.1', etcd_port: server.port, etcd_path: path, etcd_ttl: 60, ...more })
   const revoke = (lease: string) => server.call('/lease/revoke', { ID: lease })
 
   it('writes one key below path and instance id, on a lease, and asks to be called again within a third of its time', async () => {
@@ -37,7 +38,7 @@ describe('etcd reporter', function () {
     assert.equal(keys.length, 1)
     assert.equal(keys[0]?.value, PAYLOAD)
     assert.equal(keys[0]?.key, `${path}/i-1/${keys[0]?.lease}`)
-    assert.ok(requeueAfterMs !== undefined && requeueAfterMs <= 1_000)
+    assert.ok(requeueAfterMs !== undefined && requeueAfterMs <= 20_000)
   })
 
   it('says the same again without writing again', async () => {
@@ -107,16 +108,16 @@ describe('etcd reporter', function () {
   })
 
   it('a registration that nobody keeps alive goes by itself', async () => {
-    await reporter().reconcile(present(), never)
+    await reporter({ etcd_ttl: 6 }).reconcile(present(), never)
     assert.equal((await server.keys(path)).length, 1)
-    await eventually(async () => assert.deepEqual(await server.keys(path), []), 10_000, 100)
+    await eventually(async () => assert.deepEqual(await server.keys(path), []), 40_000, 100)
   })
 
   it('one that is kept alive stays beyond its time to live', async () => {
-    const registered = reporter()
+    const registered = reporter({ etcd_ttl: 6 })
     const started = performance.now()
     let keys = 1
-    while (performance.now() - started < 4_500) {
+    while (performance.now() - started < 8_000) {
       const { requeueAfterMs = 0 } = await registered.reconcile(present(), never)
       keys = Math.min(keys, (await server.keys(path)).length)
       await new Promise((resolve) => setTimeout(resolve, requeueAfterMs))
@@ -159,9 +160,10 @@ describe('etcd reporter', function () {
     const registered = reporter()
     await server.freeze()
     try {
-      const started = performance.now()
-      await assert.rejects(registered.reconcile(present(), never), /waiting for etcd at 127\.0\.0\.1:\d+/)
-      assert.ok(performance.now() - started < 2_500)
+      await assert.rejects(
+        registered.reconcile(present(), never),
+        /waiting for etcd at 127\.0\.0\.1:\d+.* took longer than 2000 ms/,
+      )
     } finally {
       server.thaw()
     }
@@ -182,13 +184,13 @@ describe('etcd reporter', function () {
   })
 
   it('survives a restart of etcd, which knows the lease still', async () => {
-    const registered = reporter({ etcd_ttl: 30 })
+    const registered = reporter()
     await registered.reconcile(present(), never)
     const before = await server.keys(path)
     await server.stop()
     await assert.rejects(registered.reconcile(present(), never), /ECONNREFUSED/)
     await server.start()
-    await eventually(() => registered.reconcile(present(), never), 10_000)
+    await eventually(() => registered.reconcile(present(), never), 40_000)
     assert.deepEqual(await server.keys(path), before)
   })
 
@@ -210,7 +212,7 @@ describe('etcd reporter', function () {
 })
 
 describe('etcd reporter and a server that knows its clients', function () {
-  this.timeout(30_000)
+  this.timeout(120_000)
 
   it('logs in, and again when its token has ended', async () => {
     const server = await startEtcd()
@@ -232,7 +234,7 @@ describe('etcd reporter and a server that knows its clients', function () {
       // A restart forgets every token.
       await server.stop()
       await server.start()
-      await eventually(() => registered.reconcile(present(4000), never), 10_000)
+      await eventually(() => registered.reconcile(present(4000), never), 40_000)
       const { token } = await server.call<{ token: string }>('/auth/authenticate', { name: 'root', password: 'secret' })
       assert.deepEqual(
         (await server.keys('/services/web', token)).map(({ value }) => value),
@@ -249,7 +251,7 @@ describe('etcd reporter and a server that knows its clients', function () {
     try {
       const options = { etcd_host: '127.0.0.1', etcd_port: server.port, etcd_path: '/services/web' }
       const trusting = createReporter(etcd, { ...options, etcd_tls: { ca_file: certificates.ca } })
-      await eventually(() => trusting.reconcile(present(), never), 10_000)
+      await eventually(() => trusting.reconcile(present(), never), 40_000)
       await trusting.reconcile(absent, never)
       const doubting = createReporter(etcd, { ...options, etcd_tls: { ca_file: certificates.otherCa } })
       await assert.rejects(doubting.reconcile(present(), never), /certificate/)
