@@ -11,7 +11,7 @@ const SILENCE_MS = 10
 const LONG_MS = 60_000
 /** As many services have a check of the same server. */
 const AT_ONCE = 5
-const SETTLED_WITHIN_MS = 20_000
+const SETTLED_WITHIN_MS = 40_000
 
 const nonsense: Downstream = (_server, client) => {
   client.write('\xff\0\r\nnonsense, nonsense, nonsense\r\n'.repeat(10))

@@ -21,14 +21,14 @@ export interface CheckUnderTest {
 
 export interface CheckSetup {
   readonly target: Target
-  /** Default 5 s: far more than a loaded machine needs, so that only what never comes meets it. */
+  /** Default 20 s: far more than a loaded machine needs, so that only what never comes meets it. */
   readonly timeoutMs?: number
 }
 
 /** Configures a check as nerve does: its options go through its schema. */
 export async function prepareCheck(
   type: CheckType,
-  { target, timeoutMs = 5000 }: CheckSetup,
+  { target, timeoutMs = 20_000 }: CheckSetup,
   options: Options = {},
 ): Promise<CheckUnderTest> {
   const parsed = type.options.strict().parse(options)

@@ -75,6 +75,7 @@ export class PostgresServer {
       'listen_addresses=127.0.0.1',
       `unix_socket_directories=${this.#directory}`,
       'fsync=off',
+      'log_checkpoints=off', // they come by the clock, between the lines of a test
       'shared_buffers=16MB',
       'max_wal_senders=2',
       ...tls,

@@ -8,7 +8,7 @@ const RUNS = 200
 const HEAP_MB = 2
 
 describe('many runs of every check', function () {
-  this.timeout(180_000)
+  this.timeout(300_000)
   let subjects: Subjects
   before(async () => {
     subjects = await startSubjects()

@@ -19,9 +19,9 @@ import {
 } from '../harness/relay.ts'
 
 /** Of the runs that something never comes to. */
-const TIMEOUT_MS = 300
+const TIMEOUT_MS = 700
 /** A run that is not over so long after its timeout does not keep it. How exact it is, is measured by the benchmark. */
-const GRACE_MS = 2000
+const GRACE_MS = 10_000
 
 /** Into so many pieces the answers are cut, at least. */
 const CUTS = 40
@@ -36,7 +36,7 @@ type Verdict = string | RegExp
 // Every check type against every condition: one test is one row of the matrix, and shows the whole row when a cell is
 // wrong. What is special to a type is in a test of its own.
 describe('every check', function () {
-  this.timeout(120_000)
+  this.timeout(300_000)
   let subjects: Subjects
   const servers = useServers()
   before(async () => {
@@ -45,7 +45,7 @@ describe('every check', function () {
   after(async () => {
     try {
       for (const { name, connections } of subjects.all) {
-        await eventually(async () => assert.equal(await connections(), 0, `connections of ${name}`), 15_000)
+        await eventually(async () => assert.equal(await connections(), 0, `connections of ${name}`), 60_000)
       }
     } finally {
       await subjects.close()
@@ -212,7 +212,7 @@ describe('every check', function () {
 
     it('when the answer comes one byte at a time', () =>
       lateRow(
-        (subject) => relayed(subject, oneByteEvery(100)),
+        (subject) => relayed(subject, oneByteEvery(200)),
         ({ words }) => words.drip,
       ))
 

@@ -41,7 +41,7 @@ describe('http check', () => {
   const serve = (behaviour: Answer, options: HttpServerOptions = {}) =>
     servers.keep(startHttpServer(behaviour, options))
 
-  const { check, verdict } = checksOf(http, { uri: '/health', open_timeout: 5, ssl_timeout: 5 })
+  const { check, verdict } = checksOf(http, { uri: '/health', open_timeout: 20, ssl_timeout: 20 })
 
   describe('the answer', () => {
     const cases: readonly { name: string; answer: Answer; options?: Options; expected: string | RegExp }[] = [
@@ -228,9 +228,9 @@ describe('http check', () => {
     it('gives its body one byte at a time', async () => {
       const server = await serve(slowBody('one'))
       assert.match(
-        await verdict(server, { read_timeout: '400ms' }),
+        await verdict(server, { read_timeout: '1s' }),
         new RegExp(
-          `^no end of the answer from 127.0.0.1:${server.port} \\(so far: status 200, \\d+ bytes of the body\\) within 400 ms$`,
+          `^no end of the answer from 127.0.0.1:${server.port} \\(so far: status 200, \\d+ bytes of the body\\) within 1000 ms$`,
         ),
       )
     })
@@ -419,10 +419,10 @@ describe('http check', () => {
 
     it('gives up a connection whose answer did not come in time', async () => {
       const server = await serve(answer(200))
-      const { check: kept, verdict: run } = await keeping(server, { read_timeout: 0.5 })
+      const { check: kept, verdict: run } = await keeping(server, { read_timeout: 2 })
       assert.equal(await run(), 'pass')
       server.answer = never
-      assert.match(await run(), /^no answer from .* within 500 ms$/)
+      assert.match(await run(), /^no answer from .* within 2000 ms$/)
       await eventually(() => assert.equal(server.open, 0))
       server.answer = answer(200)
       assert.equal(await run(), 'pass')

@@ -20,7 +20,7 @@ import { startTlsFront } from '../harness/tls-front.ts'
 const login = { username: MONGODB_USER, password: MONGODB_PASSWORD }
 
 describe('mongodb check', function () {
-  this.timeout(30_000)
+  this.timeout(90_000)
   let certificates: Certificates
   let server: MongodbServer
   const servers = useServers()
@@ -130,7 +130,7 @@ describe('mongodb check', function () {
       assert.equal(await verdict(rude), `127.0.0.1:${rude.port} closed the connection`)
       const silent = await servers.tcp(blackHole)
       await assertNothingLeft(async () => {
-        assert.equal(await verdict(silent, {}, 100), `no answer to hello from 127.0.0.1:${silent.port} within 100 ms`)
+        assert.equal(await verdict(silent, {}, 700), `no answer to hello from 127.0.0.1:${silent.port} within 700 ms`)
       })
       await eventually(() => assert.equal(silent.open, 0))
     })

@@ -10,7 +10,7 @@ import { MARIADB_PASSWORD, MARIADB_USER, type MariadbServer, startMariadb } from
 import { say } from '../harness/tcp-server.ts'
 
 describe('mysql check', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   let certificates: Certificates
   let server: MariadbServer
   const servers = useServers()
@@ -109,14 +109,14 @@ describe('mysql check', function () {
     })
 
     it('leads to a frozen server', async () => {
-      const { check: kept, verdict: run } = await check(server, { keep_alive: true }, 300)
+      const { check: kept, verdict: run } = await check(server, { keep_alive: true }, 1_500)
       await eventually(async () => assert.equal(await run(), 'pass'))
       await server.freeze()
       try {
         await assertNothingLeft(async () => {
-          assert.equal(await run(), `no answer to SELECT 1 from 127.0.0.1:${server.port} within 300 ms`)
-          assert.equal(await run(), `no greeting from 127.0.0.1:${server.port} within 300 ms`)
-          assert.equal(await run(), `no greeting from 127.0.0.1:${server.port} within 300 ms`)
+          assert.equal(await run(), `no answer to SELECT 1 from 127.0.0.1:${server.port} within 1500 ms`)
+          assert.equal(await run(), `no greeting from 127.0.0.1:${server.port} within 1500 ms`)
+          assert.equal(await run(), `no greeting from 127.0.0.1:${server.port} within 1500 ms`)
         })
       } finally {
         server.thaw()
@@ -128,10 +128,10 @@ describe('mysql check', function () {
     })
 
     it('is closed by an abort', async () => {
-      const { verdict: run } = await check(server, { query: 'SELECT SLEEP(30)' })
+      const { verdict: run } = await check(server, { query: 'SELECT SLEEP(600)' }, 60_000)
       const stop = new AbortController()
       const pending = run(stop.signal)
-      await eventually(async () => assert.match(await server.sql('SHOW PROCESSLIST'), /SLEEP\(30\)/))
+      await eventually(async () => assert.match(await server.sql('SHOW PROCESSLIST'), /SLEEP\(600\)/))
       stop.abort()
       assert.equal(await pending, 'stopped')
       await eventually(async () => assert.deepEqual(await server.connections(), []))
@@ -219,36 +219,39 @@ describe('mysql check', function () {
     it('passes on a replica that follows, fails on one that is behind or stopped', async () => {
       await server.sql(`CREATE DATABASE IF NOT EXISTS log; CREATE TABLE log.t (a INT)`)
       await replica.replicate(server)
-      await eventually(async () => assert.equal(await lagging(replica), 'pass'), 20_000)
+      await eventually(async () => assert.equal(await lagging(replica), 'pass'), 40_000)
 
       await eventually(() => replica.sql('SELECT * FROM log.t'), 20_000)
 
       // A row that the replica cannot write for a lock: it falls behind by the clock.
       const killed = assert.rejects(
-        replica.sql('LOCK TABLES log.t READ; SELECT SLEEP(60)'),
+        replica.sql('LOCK TABLES log.t READ; SELECT SLEEP(600)'),
         /Lost connection|interrupted/,
       )
-      await eventually(async () => assert.match(await replica.sql('SHOW PROCESSLIST'), /SLEEP\(60\)/))
+      await eventually(async () => assert.match(await replica.sql('SHOW PROCESSLIST'), /SLEEP\(600\)/))
       await server.sql('INSERT INTO log.t VALUES (1)')
       await eventually(async () => {
-        assert.match(await lagging(replica), /^replication is [3-9] s behind, more than 2 s$/)
-      }, 20_000)
+        assert.match(await lagging(replica), /^replication is \d+ s behind, more than 2 s$/)
+      }, 40_000)
       const [id] = (
         await replica.sql(`SELECT id FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP%'`)
       ).split('\t')
       await replica.sql(`KILL ${id}`)
       await killed
-      await eventually(async () => assert.equal(await lagging(replica), 'pass'), 20_000)
+      await eventually(async () => assert.equal(await lagging(replica), 'pass'), 40_000)
 
       await replica.sql('STOP SLAVE SQL_THREAD')
-      assert.equal(await lagging(replica), 'replication is not running (IO thread Yes, SQL thread No)')
+      // Its other thread may just be connecting anew: the network is silent for two seconds.
+      await eventually(async () =>
+        assert.equal(await lagging(replica), 'replication is not running (IO thread Yes, SQL thread No)'),
+      )
       await replica.sql(`STOP SLAVE; CHANGE MASTER TO MASTER_PASSWORD='wrong'; START SLAVE`)
       await eventually(async () => {
         assert.match(
           await lagging(replica),
           /^replication is not running \(IO thread Connecting, SQL thread Yes\): error connecting to master .*Access denied/,
         )
-      }, 20_000)
+      }, 40_000)
     })
 
     it('says which privilege is missing', async () => {
@@ -275,6 +278,7 @@ describe('mysql check', function () {
       assert.equal(await run(), 'pass')
       const [id] = await server.connections()
       await server.sql(`KILL ${id}`)
+      await eventually(async () => assert.deepEqual(await server.connections(), []))
       assert.equal(await run(), 'pass')
       kept.close?.()
     })

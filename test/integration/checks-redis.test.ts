@@ -10,7 +10,7 @@ import { type RedisOptions, type RedisServer, startRedis } from '../harness/redi
 import { type Behaviour, blackHole, say } from '../harness/tcp-server.ts'
 
 describe('redis check', function () {
-  this.timeout(30_000)
+  this.timeout(90_000)
   let server: RedisServer
   const servers = useServers()
 
@@ -128,11 +128,11 @@ describe('redis check', function () {
     })
 
     it('is frozen', async () => {
-      const { verdict: run } = await check(server, {}, 200)
+      const { verdict: run } = await check(server, {}, 1_500)
       await server.freeze()
       try {
         await assertNothingLeft(async () => {
-          assert.equal(await run(), `no answer to PING from 127.0.0.1:${server.port} within 200 ms`)
+          assert.equal(await run(), `no answer to PING from 127.0.0.1:${server.port} within 1500 ms`)
         })
       } finally {
         server.thaw()
@@ -205,7 +205,7 @@ describe('redis check', function () {
     })
 
     it('fails on a server without it', async () => {
-      assert.equal(await verdict(server, { ssl: true }, 200), `no TLS with 127.0.0.1:${server.port} within 200 ms`)
+      assert.equal(await verdict(server, { ssl: true }, 700), `no TLS with 127.0.0.1:${server.port} within 700 ms`)
     })
   })
 

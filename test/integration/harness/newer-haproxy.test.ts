@@ -34,7 +34,7 @@ describe('installNewerHaproxy()', () => {
     assert.match(output, /cannot be made available in .*smartstack\/haproxy-/)
     assert.match(output, /SMARTSTACK_NEWER_HAPROXY=\/path\/to\/haproxy npm test/)
     assert.deepEqual(await readdir(join(folder, 'smartstack')), [])
-  }).timeout(30_000)
+  })
 
   it('says when the HAProxy that is named does not run', async () => {
     const program = join(folder, 'none')

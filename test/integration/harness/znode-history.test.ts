@@ -4,7 +4,7 @@ import { readHistory } from '../../harness/znode-history.ts'
 import { startZooKeeper, type ZooKeeperServer } from '../../harness/zookeeper-server.ts'
 
 describe('readHistory', function () {
-  this.timeout(60_000)
+  this.timeout(120_000)
   const { signal } = new AbortController()
   let server: ZooKeeperServer
 
@@ -15,7 +15,7 @@ describe('readHistory', function () {
 
   it('tells every change with who made it, also those that no watch would see, over a restart of the server', async () => {
     const { pool } = createTestPool()
-    const session = pool.acquire({ hosts: [server.hosts], sessionTimeoutMs: 4000 })
+    const session = pool.acquire({ hosts: [server.hosts], sessionTimeoutMs: 20_000 })
     await session.connected(signal)
     const { sessionId } = session.state
     const sequential = { mode: 'ephemeral_sequential' } as const

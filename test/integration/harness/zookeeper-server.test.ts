@@ -10,7 +10,7 @@ import { startEnsemble, startZooKeeper, ZooKeeperServer } from '../../harness/zo
 const { signal } = new AbortController()
 
 describe('startZooKeeper()', function () {
-  this.timeout(60_000)
+  this.timeout(120_000)
   const { PATH, TMPDIR } = process.env
   let directory: string
 
@@ -46,7 +46,7 @@ describe('startZooKeeper()', function () {
       assert.ok(await session.exists('/kept', signal))
       await server.kill()
       await server.restart({ empty: true })
-      await eventually(async () => assert.equal(await session.exists('/kept', signal), undefined), 15_000)
+      await eventually(async () => assert.equal(await session.exists('/kept', signal), undefined), 40_000)
     } finally {
       await pool.close()
       await server.close()
@@ -85,7 +85,7 @@ describe('startZooKeeper()', function () {
 })
 
 describe('startEnsemble()', function () {
-  this.timeout(60_000)
+  this.timeout(120_000)
 
   it('elects a leader, and another when that one is killed', async () => {
     const ensemble = await startEnsemble(3)
@@ -93,7 +93,7 @@ describe('startEnsemble()', function () {
       const first = await ensemble.leader()
       assert.ok(first instanceof ZooKeeperServer)
       await first.kill()
-      const second = await eventually(() => ensemble.leader(), 15_000)
+      const second = await eventually(() => ensemble.leader(), 40_000)
       assert.notEqual(second.port, first.port)
       await first.restart()
       assert.match(await first.fourLetter('srvr'), /Mode: follower/)
