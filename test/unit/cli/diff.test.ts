@@ -50,7 +50,7 @@ describe('diffLines()', () => {
       diff.filter(({ kind }) => kind !== 'removed').map((line) => line.text),
       after,
     )
-  }).timeout(2_000)
+  })
 })
 
 describe('withContext()', () => {

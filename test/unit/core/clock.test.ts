@@ -26,7 +26,7 @@ describe('systemClock', () => {
     const before = systemClock.now()
     await new Promise<void>((resolve) => systemClock.after(20, resolve))
     const elapsed = systemClock.now() - before
-    assert.ok(elapsed >= 19 && elapsed < 5000, `${elapsed}`)
+    assert.ok(elapsed >= 19 && elapsed < 15_000, `${elapsed}`)
   })
 
   it('after() takes a time that has passed already for now, without a complaint of Node', async () => {

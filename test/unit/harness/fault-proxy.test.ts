@@ -135,7 +135,7 @@ describe('createFaultProxy()', () => {
     proxy.cutAfter('toServer', 4)
     client.send('request')
     await client.ends()
-    assert.equal(serverReceived, 'requ')
+    await eventually(() => assert.equal(serverReceived, 'requ'))
   })
 
   it('stall(): holds one direction, hides the end of the connection, and loses nothing', async () => {
@@ -188,7 +188,7 @@ describe('createFaultProxy()', () => {
     await consistently(() => assert.deepEqual([client.received, client.ended, serverReceived], ['', false, '']), 50)
     await proxy.resume()
     await client.ends()
-    assert.equal(proxy.open, 0)
+    await eventually(() => assert.equal(proxy.open, 0))
   })
 
   it('delay(): delivers later and in order', async () => {

@@ -33,7 +33,7 @@ describe('WarmUpRunner', () => {
   }
   const warmUp = { intervalMs: 100, maxDurationMs: 3_000 }
   /** Waits for a real child process while time stands still, so that its deadline does not come. */
-  const real = (assertion: () => void) => eventually(assertion, 5_000)
+  const real = (assertion: () => void) => eventually(assertion)
 
   afterEach(async () => {
     await runner.stop()

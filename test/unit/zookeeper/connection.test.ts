@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { createServer, type Server, type Socket } from 'node:net'
 import { systemClock } from '../../../src/core/clock.ts'
 import { Client } from '../../../src/zookeeper/client.ts'
 import type { ClientListener } from '../../../src/zookeeper/client-listener.ts'
 import { createDial } from '../../../src/zookeeper/dial.ts'
 import { FrameSplitter } from '../../../src/zookeeper/frame-splitter.ts'
 import { eventually } from '../../harness/eventually.ts'
+import { freePort } from '../../harness/ports.ts'
 import { recordingLog } from '../../harness/recording-log.ts'
 
 const XID = { notification: -1, ping: -2, auth: -4 } as const
@@ -66,10 +67,9 @@ class FakeZooKeeper {
     this.#server = createServer((socket) => this.#accept(socket))
   }
 
-  async listen(port = 0): Promise<number> {
+  async listen(port: number): Promise<void> {
     this.#server.listen(port, '127.0.0.1')
     await once(this.#server, 'listening')
-    return (this.#server.address() as AddressInfo).port
   }
 
   cut(): void {
@@ -115,7 +115,8 @@ describe('Client and Connection on a server that tests their nerves', () => {
 
   beforeEach(async () => {
     server = new FakeZooKeeper()
-    port = await server.listen()
+    port = await freePort() // that nobody else gets while no server listens
+    await server.listen(port)
     events = []
   })
   afterEach(async () => {
@@ -401,9 +402,9 @@ describe('Client and Connection on a server that tests their nerves', () => {
   })
 
   it('pings on an idle connection and needs no answer to more than that', async () => {
-    server.sessionTimeoutMs = 1_200
+    server.sessionTimeoutMs = 1_500 // of which a busy machine does not miss two thirds
     start()
-    await eventually(() => assert.ok((server.requests[0]?.length ?? 0) >= 5, 'it pings again and again'), 9_000)
+    await eventually(() => assert.ok((server.requests[0]?.length ?? 0) >= 5))
     assert.ok(server.requests[0]?.every(({ xid }) => xid === XID.ping))
     assert.deepEqual(events, ['connected'])
   })

@@ -103,7 +103,7 @@ describe('findHung()', () => {
     await silence(worker, 1)
     stop.abort()
     assert.equal(await finding, undefined)
-    assert.equal(worker.accepted, 2)
+    await eventually(() => assert.equal(worker.accepted, 2))
 
     stop = new AbortController()
     const { port, silences } = await silentWorker()
