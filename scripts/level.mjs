@@ -27,7 +27,7 @@ const toolCaches = /^(tsx-|node-compile-cache)/
  * @returns {Promise<Outcome>}
  */
 export async function runLevel(level, options = {}) {
-  const { directory = join(root, 'test', level), workers = 1, limitMs = 15 * 60_000, output = 'inherit' } = options
+  const { directory = join(root, 'test', level), workers = 1, limitMs = 60 * 60_000, output = 'inherit' } = options
   const files = testFiles(directory)
   if (files.length === 0) return { passed: 0, failed: 0, complaints: [`test/${level} has no tests`] }
   const processes = Array.from({ length: Math.min(workers, files.length) }, (_, worker) =>

@@ -1,6 +1,8 @@
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, rmSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -16,7 +18,7 @@ const run = promisify(execFile)
 const PROGRAMS = '/usr/lib/rabbitmq/bin'
 const program = (name: string) => (existsSync(PROGRAMS) ? join(PROGRAMS, name) : name)
 
-const START_DEADLINE_MS = 60_000
+const START_DEADLINE_MS = 120_000
 
 const directories = new Set<string>()
 process.on('exit', () => {
@@ -119,6 +121,7 @@ export async function startRabbitmq({ certificates }: RabbitmqOptions = {}): Pro
   }
   // A mapper that runs already keeps the server from starting one as a daemon, which would outlive it.
   const mapper = new Child('epmd', 'epmd', ['-port', `${mapperPort}`, '-address', '127.0.0.1'])
+  await eventually(() => connects(mapperPort))
   const child = new Child('rabbitmq', program('rabbitmq-server'), [], { env: environment, cwd: directory })
   const server = new RabbitmqServer({ port, tlsPort }, directory, environment, [child, mapper])
   await eventually(() => {
@@ -126,6 +129,15 @@ export async function startRabbitmq({ certificates }: RabbitmqOptions = {}): Pro
     if (!/Server startup complete/.test(child.output)) throw new Error(`rabbitmq does not start:\n${child.output}`)
   }, START_DEADLINE_MS)
   return server
+}
+
+async function connects(port: number): Promise<void> {
+  const socket = connect(port, '127.0.0.1')
+  try {
+    await once(socket, 'connect')
+  } finally {
+    socket.destroy()
+  }
 }
 
 const tlsLines = (port: number, { ca, server }: Certificates): readonly string[] => [
