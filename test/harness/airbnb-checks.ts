@@ -44,7 +44,7 @@ export class CheckedServices {
       const found = this.trace(service)
       assert.ok(found.length >= count, `${service} has ${found.length} verdicts, expected ${count}`)
       return found
-    }, 15_000)
+    }, 40_000)
     return trace
       .slice(0, count)
       .map((verdict) => verdict.charAt(0))
@@ -58,7 +58,7 @@ export class CheckedServices {
       const status = services.find(({ name }) => name === service)?.status
       assert.ok(status === 'up' || status === 'down', `${service} is ${status}`)
       return status
-    }, 15_000)
+    }, 40_000)
   }
 
   async close(): Promise<void> {

@@ -6,7 +6,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { Child } from './child.ts'
 
 /** A run that has not ended by itself until then is killed, and its status is SIGKILL. */
-const DEADLINE_MS = 15_000
+const DEADLINE_MS = 60_000
 
 const checkout = fileURLToPath(new URL('../..', import.meta.url))
 

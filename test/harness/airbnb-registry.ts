@@ -48,7 +48,7 @@ export class AirbnbRegistry {
   }
 
   /** The one registration of a service, as soon as there is exactly one. */
-  one(service: string, deadlineMs = 10_000): Promise<Found> {
+  one(service: string, deadlineMs = 30_000): Promise<Found> {
     return eventually(async () => {
       const found = await this.registrations(service)
       const [only] = found
@@ -59,7 +59,7 @@ export class AirbnbRegistry {
   }
 
   /** Waits until a service is not registered. */
-  async none(service: string, deadlineMs = 10_000): Promise<void> {
+  async none(service: string, deadlineMs = 30_000): Promise<void> {
     await eventually(async () => assert.deepEqual(await this.registrations(service), []), deadlineMs)
   }
 

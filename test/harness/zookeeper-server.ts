@@ -160,7 +160,7 @@ export class ZooKeeperServer {
   }
 
   /** Sends one of ZooKeeper's four-letter commands and returns the answer. */
-  fourLetter(word: string, deadlineMs = 5000): Promise<string> {
+  fourLetter(word: string, deadlineMs = 20_000): Promise<string> {
     return new Promise((resolve, reject) => {
       let answer = ''
       const socket = connect(this.port, '127.0.0.1', () => socket.write(word))
@@ -276,7 +276,7 @@ export async function startEnsemble(size = 3, options: ZooKeeperOptions = {}): P
     hosts: members.map((member) => member.hosts).join(','),
     async leader() {
       for (const member of members) {
-        const answer = await member.fourLetter('srvr', 1000).catch(() => 'down')
+        const answer = await member.fourLetter('srvr').catch(() => 'down')
         if (answer.includes('Mode: leader')) return member
       }
       throw new Error('the ensemble has no leader')
