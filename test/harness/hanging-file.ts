@@ -19,5 +19,5 @@ export function releaseHangingFile(path: string): void {
 
 /** How many files and directories this process is waiting for. */
 export function filesWaitedFor(): number {
-  return process.getActiveResourcesInfo().filter((resource) => resource.startsWith('FSReq')).length
+  return process.getActiveResourcesInfo().filter((resource) => /^(FSReq|CloseReq)/.test(resource)).length
 }

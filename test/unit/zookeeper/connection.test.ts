@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
-import { systemClock } from '../../../src/core/clock.ts'
+import { type Clock, systemClock } from '../../../src/core/clock.ts'
 import { Client } from '../../../src/zookeeper/client.ts'
 import type { ClientListener } from '../../../src/zookeeper/client-listener.ts'
 import { createDial } from '../../../src/zookeeper/dial.ts'
 import { FrameSplitter } from '../../../src/zookeeper/frame-splitter.ts'
 import { eventually } from '../../harness/eventually.ts'
+import { FakeClock, settle } from '../../harness/fake-clock.ts'
 import { freePort } from '../../harness/ports.ts'
 import { recordingLog } from '../../harness/recording-log.ts'
 
@@ -124,7 +125,7 @@ describe('Client and Connection on a server that tests their nerves', () => {
     await server.close()
   })
 
-  function start(digest?: string): Client {
+  function start(digest?: string, clock: Clock = systemClock): Client {
     const listener: ClientListener = {
       onConnected: () => events.push('connected'),
       onDisconnected: (reason) => events.push(`disconnected ${reason}`),
@@ -137,7 +138,7 @@ describe('Client and Connection on a server that tests their nerves', () => {
       operationTimeoutMs: 5000,
       digest,
       dial: createDial(undefined),
-      clock: systemClock,
+      clock,
       random: () => 0.5,
       log: recordingLog(),
       listener,
@@ -402,9 +403,18 @@ describe('Client and Connection on a server that tests their nerves', () => {
   })
 
   it('pings on an idle connection and needs no answer to more than that', async () => {
-    server.sessionTimeoutMs = 1_500 // of which a busy machine does not miss two thirds
-    start()
-    await eventually(() => assert.ok((server.requests[0]?.length ?? 0) >= 5))
+    server.sessionTimeoutMs = 300
+    const clock = new FakeClock() // no silence is an end because this machine is busy
+    start(undefined, clock)
+    await eventually(async () => {
+      await clock.advance(1)
+      assert.deepEqual(events, ['connected'])
+    })
+    for (let pings = 1; pings <= 5; pings++) {
+      await clock.advance(100)
+      await eventually(() => assert.equal(server.requests[0]?.length, pings))
+      await settle() // the answer
+    }
     assert.ok(server.requests[0]?.every(({ xid }) => xid === XID.ping))
     assert.deepEqual(events, ['connected'])
   })
