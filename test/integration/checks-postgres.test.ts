@@ -182,7 +182,11 @@ describe('postgres check', function () {
     it('does not leave questions behind in the server that nobody waits for', async () => {
       const { verdict: run } = await check(server, { query: 'SELECT pg_sleep(30)' }, 1000)
       for (let i = 0; i < 3; i++) {
-        assert.equal(await run(), `no answer to SELECT pg_sleep(30) from 127.0.0.1:${server.port} within 1000 ms`)
+        // The server gives up at the same time, and a busy machine may hear of that first.
+        assert.match(
+          await run(),
+          /^(no answer to SELECT pg_sleep\(30\) from .* within 1000 ms|SELECT .*: canceling statement due to statement timeout.*)$/,
+        )
       }
       await noConnections()
     })

@@ -170,7 +170,7 @@ describeOnEachHaproxy('haproxy generator beside an external HAProxy', (binary) =
       await mend()
       await untilServes('a')
       await eventually(async () => assert.equal(await started.metric('synapse_haproxy_up'), 1))
-      assert.equal(await started.metric('synapse_haproxy_restarts_total'), 1)
+      await eventually(async () => assert.equal(await started.metric('synapse_haproxy_restarts_total'), 1))
       started.discover('web', [instance(b)])
       await untilServes('b')
     })
@@ -332,6 +332,50 @@ backend web
       const runs = await setup.runs()
       started.discover('web', [instance(a)])
       await consistently(async () => assert.deepEqual(await setup.runs(), runs), 1_000, 100)
+    })
+
+    /** From now on the reload command does not end, although HAProxy serves, before this is called. */
+    const holdCommand = async () => {
+      const gate = setup.directory.file('gate')
+      const good = await readFile(setup.reloadCommand, 'utf8')
+      await setup.mend(`${good}\nwhile [ ! -e ${gate} ]; do sleep 0.02; done\n`)
+      return () => writeFile(gate, '')
+    }
+    /** Until it has looked at what was said just now. */
+    const untilPassed = async (started: Driver) => {
+      const { passes } = started
+      await eventually(() => assert.ok(started.passes > passes, 'it has looked'))
+    }
+
+    it('do_socket false: a change that comes while the reload command runs is not lost', async () => {
+      const started = await start({ do_socket: false, socket_file_path: undefined, global: [] })
+      await untilServes('a')
+      await untilSettled(started)
+      const release = await holdCommand()
+      started.discover('web', [instance(b)])
+      await untilServes('b')
+      started.discover('web', [instance(a)])
+      await untilPassed(started)
+      await release()
+      await untilServes('a')
+      assert.equal(started.logged('a reload has not settled this').length, 0)
+    })
+
+    it('a change that comes while the reload command runs is not lost, though it is told in the same words', async () => {
+      const started = await start()
+      await untilServes('a')
+      await untilSettled(started)
+      started.configure(web([a], { backend: ['http-response set-header x-token first'] }))
+      await eventually(async () => assert.equal(await started.reloads(), 1))
+      const release = await holdCommand()
+      started.configure(web([a], { backend: ['http-response set-header x-token second'] }))
+      await eventually(async () => assert.equal((await setup.runs()).length, 3))
+      started.configure(web([a], { backend: ['http-response set-header x-token third'] }))
+      await untilPassed(started)
+      await release()
+      await eventually(async () => assert.match(await readFile(setup.configFile, 'utf8'), /x-token third/))
+      await eventually(async () => assert.equal(await started.reloads(), 3))
+      assert.equal(started.logged('a reload has not settled this').length, 0)
     })
 
     it('do_socket and do_reloads false: only the file is kept', async () => {

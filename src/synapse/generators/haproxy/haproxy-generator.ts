@@ -279,7 +279,8 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
     const structure = results.flatMap(({ structureReasons }) => structureReasons)
     const servers = results.flatMap(({ serverReasons }) => serverReasons)
     const text = this.#workers.length === 0 ? this.#textReasons() : []
-    const { wanted, givenUp } = this.#reasons.sift([...new Set([...structure, ...servers, ...text])])
+    const isOutdated = this.#reloader.awaitsReload || (this.#loadedText !== undefined && text.length > 0)
+    const { wanted, givenUp } = this.#reasons.sift([...new Set([...structure, ...servers, ...text])], isOutdated)
     for (const reason of givenUp) this.#context.log.error('a reload has not settled this', { reason })
     this.#reloader.want(wanted, structure.length > 0 ? 'structure' : servers.length > 0 ? 'servers' : 'no_socket')
   }

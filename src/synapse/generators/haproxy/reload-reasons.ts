@@ -11,9 +11,16 @@ export class ReloadReasons {
     this.#tried = new Set(reasons)
   }
 
-  /** Of the reasons that hold now, those worth a reload, and those seen to be stubborn for the first time. */
-  sift(current: readonly string[]): { readonly wanted: ReadonlySet<string>; readonly givenUp: readonly string[] } {
-    const stubborn = new Set(current.filter((reason) => this.#tried.has(reason)))
+  /**
+   * Of the reasons that hold now, those worth a reload, and those seen to be stubborn for the first time.
+   * @param isOutdated whether something else is wanted by now than HAProxy was loaded with: a reason may be a new one then,
+   * although it is in the same words.
+   */
+  sift(
+    current: readonly string[],
+    isOutdated = false,
+  ): { readonly wanted: ReadonlySet<string>; readonly givenUp: readonly string[] } {
+    const stubborn = new Set(isOutdated ? [] : current.filter((reason) => this.#tried.has(reason)))
     const givenUp = [...stubborn].filter((reason) => !this.#stubborn.has(reason))
     this.#tried = stubborn
     this.#stubborn = stubborn

@@ -142,7 +142,7 @@ export class Reloader {
   flush(signal: AbortSignal, unproven = false): Promise<void> {
     return this.#exclusive(async () => {
       await this.#options.states?.clear() // HAProxy is about to start, and what was down may be up again
-      if (!unproven && this.#awaitsReload()) return
+      if (!unproven && this.awaitsReload) return
       await this.#write(signal)
       await this.#accepted()
     })
@@ -179,7 +179,7 @@ export class Reloader {
     const now = this.#options.clock.now()
     if (this.#mustReload) return Math.max(this.#limiter.waitMs(now), this.#retryMs(now))
     const dueAt = this.#writeAt ?? this.#file?.checkAt ?? Number.POSITIVE_INFINITY
-    if (!Number.isFinite(dueAt) || this.#awaitsReload()) return Number.POSITIVE_INFINITY
+    if (!Number.isFinite(dueAt) || this.awaitsReload) return Number.POSITIVE_INFINITY
     return Math.max(dueAt - now, this.#retryMs(now))
   }
 
@@ -191,7 +191,7 @@ export class Reloader {
    * Whether the structure is another than that of the file. It is then written with the reload that proves it, not before:
    * a HAProxy that dies meanwhile starts from a file that has run already.
    */
-  #awaitsReload(): boolean {
+  get awaitsReload(): boolean {
     const { process, desired } = this.#options
     if (process === undefined || this.#onDisk === undefined) return false
     const { structure, backends } = desired()
