@@ -36,7 +36,9 @@ async function withCopy(use: (directory: string) => Promise<void>): Promise<void
   }
 }
 
-describe('bin/', () => {
+describe('bin/', function () {
+  this.timeout(60_000)
+
   for (const name of ['nerve', 'synapse']) {
     it(`${name} --version prints the version of package.json`, async () => {
       const { version } = JSON.parse(await readFile(join(checkout, 'package.json'), 'utf8'))
@@ -92,7 +94,9 @@ describe('bin/', () => {
     }))
 })
 
-describe('dist/', () => {
+describe('dist/', function () {
+  this.timeout(60_000)
+
   it('nerve and synapse load no library at their start that only some configurations need', async () => {
     for (const name of ['nerve', 'synapse']) {
       const packages = new Set<string>()

@@ -3,6 +3,7 @@ import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Daemon, startNerve, startSynapse } from '../harness/daemon.ts'
 import { eventually } from '../harness/eventually.ts'
+import { freePort } from '../harness/ports.ts'
 
 /** A bad edit: what to write, and what must be said about it, in one line. */
 interface BadEdit {
@@ -176,7 +177,7 @@ describe('synapse: two services on one HAProxy port', function () {
   it('exits with 78, and as a live edit is refused while the ports go on answering', async () => {
     const probe = await startSynapse('services: {}', { awaitReady: false })
     await probe.exit()
-    const port = 20_000 + Math.floor(Math.random() * 10_000)
+    const port = await freePort()
     const run = join(probe.directory, 'run')
     await writeFile(probe.configPath, fill(portTwice.yaml, run, port))
     await probe.restart({ awaitReady: false })

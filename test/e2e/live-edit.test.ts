@@ -44,7 +44,7 @@ describe('live edits touch only what they change', function () {
       const { services } = await synapse.state<{ services: { instances: { weight?: number }[] }[] }>()
       return services[0]?.instances.map(({ weight }) => weight)
     }
-    await eventually(async () => assert.ok((await weights())?.includes(7)))
+    await eventually(async () => assert.ok((await weights())?.includes(7), 'synapse has another weight'))
     assert.deepEqual(await paths(), before)
   })
 

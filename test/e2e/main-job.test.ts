@@ -40,9 +40,10 @@ describe('the main job: checks, znodes, HAProxy, a client on localhost', functio
     two.healthy = true
     await eventually(async () => {
       const answers = [await job.call(), await job.call(), await job.call(), await job.call()]
-      assert.ok(answers.includes('two'))
+      assert.ok(answers.includes('two'), `${answers}`)
     })
-    assert.deepEqual(await haproxy(), { ...before, ...(await haproxy()), pid: before.pid, reloads: before.reloads })
+    const { pid, reloads } = await haproxy()
+    assert.deepEqual([pid, reloads], [before.pid, before.reloads])
   })
 
   it('200 joins and leaves change neither the pid of HAProxy nor its reloads, and lose no request', async () => {
@@ -66,7 +67,7 @@ describe('the main job: checks, znodes, HAProxy, a client on localhost', functio
       await eventually(async () => {
         const { services } = await synapse.state<{ services: { instances: unknown[] }[] }>()
         assert.equal(services[0]?.instances.length, expected)
-      })
+      }, 20_000)
     }
     running = false
     await client
@@ -74,7 +75,7 @@ describe('the main job: checks, znodes, HAProxy, a client on localhost', functio
     const after = await haproxy()
     assert.equal(after.pid, before.pid)
     assert.equal(after.reloads, before.reloads)
-  }).timeout(180_000)
+  }).timeout(300_000)
 
   it('an orderly stop of nerve removes its znodes at once', async () => {
     await nerve.stop()

@@ -52,7 +52,7 @@ describe('manual state of nerve', function () {
   const service = (instance: Instance, path: string) => ({
     ...{ host: '127.0.0.1', port: instance.port, check_interval: 0.1 },
     ...{ zk_hosts: [zookeeper.hosts], zk_path: path, zk_session_timeout: 2 },
-    checks: [{ type: 'http', uri: '/health', timeout: 1 }],
+    checks: [{ type: 'http', uri: '/health', timeout: 5 }],
   })
   const bothServices = () => ({ web: service(web, '/services/web'), db: service(db, '/services/db') })
   const start = async (more: Readonly<Record<string, unknown>> = {}) => {

@@ -49,14 +49,21 @@ describe('nerve does not flood ZooKeeper', function () {
     }
     const service = (index: number) => ({
       ...{ host: '127.0.0.1', port, zk_hosts: [zookeeper.hosts], zk_path: `/flapping/s${index}`, check_interval: 0.05 },
-      ...{ rate_limiting: limit, checks: [{ type: 'http', uri: `/s${index}`, timeout: 1, rise: 1, fall: 1 }] },
+      ...{ rate_limiting: limit, checks: [{ type: 'http', uri: `/s${index}`, timeout: 5, rise: 1, fall: 1 }] },
     })
     const names = Array.from({ length: services }, (_, index) => index)
     nerve = await startNerve(
       { instance_id: 'i-1', services: Object.fromEntries(names.map((index) => [`s${index}`, service(index)])) },
       { awaitReady: false },
     )
-    await eventually(() => assert.ok(names.every((index) => (flips.get(`/s${index}`) ?? 0) > 60)), 60_000)
+    await eventually(
+      () =>
+        assert.ok(
+          names.every((index) => (flips.get(`/s${index}`) ?? 0) > 60),
+          'they have not flipped enough',
+        ),
+      60_000,
+    )
     flapping = false
     const registrations = (changes: readonly ZnodeChange[], index: number) =>
       changes.filter(({ path }) => path.startsWith(`/flapping/s${index}/`))

@@ -35,6 +35,10 @@ interface Kind {
   readonly numbered: boolean
 }
 
+/** Seconds: longer than a busy machine may keep nerve waiting for a processor. */
+const SESSION_TIMEOUT = 6
+/** Longer than a nerve takes to start and register, and shorter than the tests wait for the session of one that was killed to end. */
+const OTHER_SESSION_TIMEOUT = 12
 const PARENTS = ['a', 'b'].map((name) => `/services/${name}`)
 
 const airbnb = (nodeType: string): Kind => ({
@@ -48,11 +52,11 @@ const airbnb = (nodeType: string): Kind => ({
       [edit.name ?? 'web']: {
         ...{ host: '127.0.0.1', port: edit.port, weight: edit.weight ?? 1 },
         ...{ zk_hosts: [hosts], zk_path: `/services/${edit.parent ?? 'a'}`, node_type: edit.nodeType ?? nodeType },
-        ...{ zk_session_timeout: edit.sessionTimeout ?? 2, check_interval: edit.interval ?? 0.1 },
+        ...{ zk_session_timeout: edit.sessionTimeout ?? SESSION_TIMEOUT, check_interval: edit.interval ?? 0.1 },
         ...(edit.refreshInterval === undefined ? {} : { refresh_interval: edit.refreshInterval }),
         checks: [
-          { type: 'http', uri: '/health', timeout: 1 },
-          ...(edit.furtherCheck ? [{ type: 'tcp', timeout: 1 }] : []),
+          { type: 'http', uri: '/health', timeout: 5 },
+          ...(edit.furtherCheck ? [{ type: 'tcp', timeout: 5 }] : []),
         ],
       },
     },
@@ -63,7 +67,11 @@ const blablacar: Kind = {
   name: "BlaBlaCar's",
   ephemeral: true,
   numbered: true,
-  config: (hosts, adminPort, { port, weight = 1, parent = 'a', sessionTimeout = 2, interval = 0.1, ...edit }) => `
+  config: (
+    hosts,
+    adminPort,
+    { port, weight = 1, parent = 'a', sessionTimeout = SESSION_TIMEOUT, interval = 0.1, ...edit },
+  ) => `
 apiHost: 127.0.0.1
 apiPort: ${adminPort}
 services:
@@ -88,7 +96,7 @@ const kinds: readonly Kind[] = [
 
 for (const kind of kinds) {
   describe(`nerve hands over a znode of ${kind.name} kind`, function () {
-    this.timeout(60_000)
+    this.timeout(120_000)
     let zookeeper: ZooKeeperServer
     let one: Instance
     let two: Instance
@@ -126,7 +134,7 @@ for (const kind of kinds) {
         assert.deepEqual(more, [])
         const said = payloadAt((await history()).changes, path)
         assert.deepEqual([said['port'], said['weight']], [port, weight])
-      }, 20_000)
+      }, 40_000)
 
     const edit = async (changed: Partial<Edit>) => {
       now = { ...now, ...changed }
@@ -148,7 +156,9 @@ for (const kind of kinds) {
         const { lastZxid } = await history()
         const applied = await nerve.metric('smartstack_config_reloads_total')
         await edit(change())
-        await eventually(async () => assert.ok((await nerve.metric('smartstack_config_reloads_total')) > applied))
+        await eventually(async () =>
+          assert.ok((await nerve.metric('smartstack_config_reloads_total')) > applied, 'not read yet'),
+        )
         await untilIs(now)
         const runs = await nerve.metric('nerve_check_runs_total', 'result="pass"')
         await eventually(async () =>
@@ -188,10 +198,10 @@ for (const kind of kinds) {
 
     it('another session: there is no moment without it', async () => {
       const { lastZxid } = await history()
-      await edit({ sessionTimeout: 3 })
+      await edit({ sessionTimeout: OTHER_SESSION_TIMEOUT })
       await eventually(async () => {
         const timeouts = (await zookeeper.connections()).map(({ timeoutMs }) => timeoutMs)
-        assert.deepEqual(timeouts, [3000])
+        assert.deepEqual(timeouts, [OTHER_SESSION_TIMEOUT * 1000])
       }, 20_000)
       await untilIs(now)
       const { least, most } = (await history()).extremes(PARENTS, lastZxid)
@@ -222,7 +232,10 @@ for (const kind of kinds) {
       )
       nerve.hup()
       await eventually(async () =>
-        assert.ok((await nerve.metric('smartstack_config_reloads_total', 'result="rejected"')) > refused),
+        assert.ok(
+          (await nerve.metric('smartstack_config_reloads_total', 'result="rejected"')) > refused,
+          'not refused',
+        ),
       )
       assert.deepEqual((await history()).since(lastZxid), [])
       await edit({})
@@ -247,7 +260,7 @@ for (const kind of kinds) {
       await eventually(async () => {
         assert.equal((await zookeeper.connections()).length, 1)
         assert.equal((await zookeeper.ephemerals()).size, kind.ephemeral ? 1 : 0, 'nothing is left of the old session')
-      }, 20_000)
+      }, 40_000)
     })
 
     it('a crash, an edit and a start: one znode is left, and it says what is edited', async () => {

@@ -26,7 +26,7 @@ describe('nerve with several reporters', function () {
         web: {
           ...{ host: '127.0.0.1', port: instance.port, check_interval: 0.1 },
           ...{ zk_hosts: [zookeeper.hosts], zk_path: '/services/web' },
-          checks: [{ type: 'http', uri: '/health', timeout: 1 }],
+          checks: [{ type: 'http', uri: '/health', timeout: 5 }],
           reporters: [
             { type: 'etcd', etcd_host: '127.0.0.1', etcd_port: etcd.port, etcd_path: '/services/web', etcd_ttl: 3 },
             { type: 'file', path: join(nerve.directory, 'run/web.json') },
@@ -65,16 +65,16 @@ describe('nerve with several reporters', function () {
       assert.match(services[0]?.error ?? '', /etcd at 127\.0\.0\.1/)
     })
     instance.healthy = false
-    await eventually(async () => assert.deepEqual(await znodes(), []), 1_500)
+    await eventually(async () => assert.deepEqual(await znodes(), []))
     await eventually(() => assert.rejects(access(join(nerve.directory, 'run/web.json'))))
     instance.healthy = true
-    await eventually(async () => assert.equal((await znodes()).length, 1), 1_500)
+    await eventually(async () => assert.equal((await znodes()).length, 1))
     await etcd.start()
-    await eventually(async () => assert.equal((await etcd.keys('/services/web')).length, 1), 10_000)
+    await eventually(async () => assert.equal((await etcd.keys('/services/web')).length, 1), 20_000)
     await eventually(async () => {
       const { services } = await nerve.state<{ services: { error: string | null }[] }>()
       assert.equal(services[0]?.error, null)
-    }, 10_000)
+    }, 20_000)
   })
 
   it('an orderly stop removes every registration', async () => {

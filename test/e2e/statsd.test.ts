@@ -39,7 +39,7 @@ describe('nerve: StatsD', function () {
     zk_hosts: [zookeeper.hosts],
     zk_path: '/services/web',
     check_interval: 0.1,
-    checks: [{ type: 'http', uri: '/health', timeout: 1 }],
+    checks: [{ type: 'http', uri: '/health', timeout: 5 }],
     ...more,
   })
   const config = (services: Readonly<Record<string, unknown>>, more: Readonly<Record<string, unknown>> = {}) => ({

@@ -63,6 +63,8 @@ for (const extended of [false, true]) {
       await start('persistent')
       nerve.kill('SIGKILL')
       await nerve.exit()
+      // What it sent last has been written when its connection is gone.
+      await eventually(async () => assert.equal((await zookeeper.connections()).length, 1, 'the own one'))
       const { version, czxid } = await stat()
       await consistently(async () => assert.equal((await stat()).version, version), 2_500)
       await start('persistent')

@@ -28,7 +28,7 @@ describe('ZooKeeper goes away and comes back', function () {
     await eventually(async () => {
       await serving()
       assert.equal(await registered(), 2)
-    })
+    }, 20_000)
     await consistently(serving, 1_000, 50)
     assert.equal(await registered(), 2, 'no twin appears')
     await eventually(async () => assert.equal(await job.zookeeper.connections().then((all) => all.length), 2))
@@ -61,7 +61,7 @@ describe('ZooKeeper goes away and comes back', function () {
   })
 
   it('a killed nerve is gone from ZooKeeper when its session ends', async () => {
-    await eventually(async () => assert.equal(await registered(), 2), 10_000)
+    await eventually(async () => assert.equal(await registered(), 2), 20_000)
     nerve.kill('SIGKILL')
     await eventually(async () => assert.equal(await registered(), 0), 20_000)
     await serving()
@@ -73,7 +73,7 @@ describe('ZooKeeper goes away and comes back', function () {
     other.kill('SIGSTOP')
     await eventually(async () => assert.equal(await registered(), 0), 20_000)
     other.kill('SIGCONT')
-    await eventually(async () => assert.equal(await registered(), 1), 10_000)
+    await eventually(async () => assert.equal(await registered(), 1), 20_000)
     await consistently(async () => assert.equal(await registered(), 1), 1_000, 100)
   })
 })

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Daemon, type DaemonOptions, startNerve, startSynapse } from './daemon.ts'
+import { showServers } from './haproxy.ts'
 import { freePort } from './ports.ts'
 import { startZooKeeper, type ZooKeeperServer } from './zookeeper-server.ts'
 
@@ -81,7 +82,7 @@ export class MainJob {
       zk_path: '/services/web',
       zk_session_timeout: 4,
       check_interval: 0.2,
-      checks: [{ type: 'http', uri: '/health', timeout: 1 }],
+      checks: [{ type: 'http', uri: '/health', timeout: 5 }],
       ...more,
     }
   }
@@ -129,6 +130,15 @@ export class MainJob {
     const daemon = await startSynapse(config, options)
     this.#daemons.push(daemon)
     return daemon
+  }
+
+  /** Where HAProxy may send requests, as `127.0.0.1:port`, sorted: neither what is in maintenance nor what it drains. */
+  async inUse(): Promise<readonly string[]> {
+    const servers = await showServers(join(this.directory, 'haproxy', 'haproxy.sock'), 'web')
+    return servers
+      .map((server) => server.split(' '))
+      .flatMap(([, address = '', , adminState]) => (adminState === '0' ? [address] : []))
+      .sort()
   }
 
   /** What a client of the localhost port gets: the name of the instance that answered, or the status. */
