@@ -213,13 +213,11 @@ describe("Airbnb's nerve: the http check", function () {
   })
 
   it('asks once: a request that fails is not sent again (2.5 defect D8: it is there)', async () => {
-    const runs = await eventually(async () => {
-      const count = await checked.nerve.metric('nerve_check_runs_total', 'service="hanging"')
-      assert.ok(count >= 4, 'four runs')
-      return count
-    }, 15_000)
-    const asked = server.requests.filter(({ url }) => url === '/hanging').length
-    assert.ok(asked <= runs + 2, `${asked} requests of ${runs} runs and what is under way`)
+    const count = () => server.requests.filter(({ url }) => url === '/hanging').length
+    await eventually(() => assert.ok(count() >= 8, 'eight requests'), 20_000)
+    const asked = count()
+    const runs = await checked.nerve.metric('nerve_check_runs_total', 'service="hanging"') // later, so there may be more
+    assert.ok(asked <= runs + 1, `${asked} requests of ${runs} runs and the one that is under way`)
   })
 
   it('nobody listens: fails (2.5)', async () => {

@@ -35,7 +35,7 @@ describe("Airbnb's nerve: rate_limiting", function () {
       slow: { average_rate: 0.5, shadow_mode: false },
       prompt: { average_rate: 1, shadow_mode: false },
       saved: { average_rate: 2, max_burst: 5, shadow_mode: false },
-      capped: { average_rate: 1, max_burst: 1, shadow_mode: false },
+      capped: { average_rate: 0.25, max_burst: 1, shadow_mode: false }, // 4 s, so that the next change comes before
       leaving: { average_rate: 1, max_burst: 1, shadow_mode: false },
     }
     const target = { type: 'http', timeout: 5, host: '127.0.0.1', port: server.port }
@@ -114,7 +114,8 @@ describe("Airbnb's nerve: rate_limiting", function () {
   })
 
   it('max_burst: no more than that is saved up, so the second change in a row waits (2.7)', async () => {
-    await checked.first('capped', 80) // 4 s at least, in which four tokens come
+    await registry.one('capped')
+    await checked.first('capped', checked.trace('capped').length + 100) // 5 s at least, in which a token comes
     const before = throttled('capped').length
     await turn('capped')
     assert.equal(throttled('capped').length, before, 'one was saved')

@@ -172,7 +172,7 @@ const cases: readonly Case[] = [
 ]
 
 describe("Airbnb's nerve: StatsD datagrams", function () {
-  this.timeout(60_000)
+  this.timeout(120_000)
   let registry: AirbnbRegistry
   let instance: Instance
   let statsd: StatsdServer
@@ -202,7 +202,7 @@ describe("Airbnb's nerve: StatsD datagrams", function () {
     await registry.create('/services', '') // of the others the parents are missing
     nerve = await startNerve(config({ ...kept, old }), { awaitReady: false })
     await sees(transition('up', 'web'))
-    const { version } = await nerve.state<{ version: string }>()
+    const { version } = await eventually(() => nerve.state<{ version: string }>(), 20_000) // it need not listen yet
     told = { zk: registry.zookeeper.hosts, version, port: instance.port }
     instance.healthy = false
     await sees(transition('down', 'web'))
@@ -229,7 +229,7 @@ describe("Airbnb's nerve: StatsD datagrams", function () {
   const sees = (datagram: string) =>
     eventually(
       () => assert.ok(statsd.of('nerve').includes(datagram), `${datagram}\n${statsd.of('nerve').join('\n')}`),
-      15_000,
+      30_000,
     )
 
   for (const { metric, says, datagrams } of cases) {

@@ -37,7 +37,7 @@ describe('conformance to go-nerve: HTTP API', function () {
 
   const call = (method: string, path: string) => callApi(nerve, method, path)
   const web = () => statusOf(nerve, 'web')
-  const warm = () => eventually(async () => assert.equal((await web()).CurrentWeight, (await web()).MaxWeight), 10_000)
+  const warm = () => eventually(async () => assert.equal((await web()).CurrentWeight, (await web()).MaxWeight), 20_000)
   /** A request with headers, as from elsewhere. */
   const request = async (method: string, path: string, headers: Readonly<Record<string, string>>, of = nerve) =>
     (await fetch(`${of.adminUrl}${path}`, { method, headers })).status

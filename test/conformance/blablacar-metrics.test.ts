@@ -63,7 +63,7 @@ describe('conformance to go-nerve: metrics', function () {
       ],
       { awaitReady: false },
     )
-    await eventually(async () => assert.equal(await value('nerve_service_available{name="web"'), 50), 15_000)
+    await eventually(async () => assert.equal(await value('nerve_service_available{name="web"'), 50), 20_000)
   })
   after(() => site.close())
 
@@ -113,7 +113,9 @@ describe('conformance to go-nerve: metrics', function () {
     await eventually(async () => assert.deepEqual((await found()).sort(), expected.sort()), 10_000)
   })
   it('nerve_checker_failure_total counts every run that failed, not only what made the service go down', async () => {
-    await eventually(async () => assert.ok((await value(`nerve_checker_failure_total${labels('flaps', 'exec')}`)) > 3))
+    await eventually(async () =>
+      assert.ok((await value(`nerve_checker_failure_total${labels('flaps', 'exec')}`)) > 3, 'few'),
+    )
     const { services } = await nerve.state<{ services: { name: string; status: string }[] }>()
     assert.equal(services.find(({ name }) => name === 'flaps')?.status, 'unknown')
   })
@@ -130,7 +132,9 @@ describe('conformance to go-nerve: metrics', function () {
   for (const type of ['pre-available', 'check-stable', 'disable-shutdown', 'disable-grace'])
     it(`nerve_exec_failure_total counts failures of type ${type}, its labels in their places`, async () => {
       if (type.startsWith('disable')) await callApi(nerve, 'PUT', '/disable?shutdown=1')
-      await eventually(async () => assert.ok((await value(`nerve_exec_failure_total${labels('commands', type)}`)) > 0))
+      await eventually(async () =>
+        assert.ok((await value(`nerve_exec_failure_total${labels('commands', type)}`)) > 0, 'none'),
+      )
     })
   it('counters are there with 0 before the first failure, where theirs appear with it', async () => {
     const found = await lines('nerve_exec_failure_total{name="web"')

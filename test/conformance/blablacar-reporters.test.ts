@@ -19,7 +19,9 @@ describe('conformance to go-nerve: console and file', function () {
   before(async () => {
     site = await startBlablacarSite()
     patient = await startInstance('patient')
-    const checks = [{ type: 'http', path: '/health', rise: 1, fall: 1, checkIntervalInMilli: 20 }]
+    const checks = [
+      { type: 'http', path: '/health', rise: 1, fall: 1, checkIntervalInMilli: 20, timeoutInMilli: 10_000 },
+    ]
     const service = (name: string, ...reporters: readonly unknown[]) =>
       site.service(name, { port: patient.port, checks, reporters })
     const file = (name: string, more: object = {}) => ({ type: 'file', path: path(name), ...more })
@@ -52,7 +54,10 @@ describe('conformance to go-nerve: console and file', function () {
       ],
       { awaitReady: false },
     )
-    await eventually(async () => assert.equal(await content('file'), up), 15_000)
+    await eventually(async () => {
+      assert.equal(await content('file'), up)
+      for (const name of ['some/new/directory/file', 'appended', 'flagged']) assert.equal(await weightIn(name), 255)
+    }, 20_000)
   })
   after(async () => {
     nerve.kill('SIGKILL') // a stop would write to the default path
@@ -62,6 +67,9 @@ describe('conformance to go-nerve: console and file', function () {
 
   const path = (name: string) => join(site.directory, name)
   const content = (name: string) => readFile(path(name), 'utf8')
+  /** Of the newest line. */
+  const weightIn = async (name: string) =>
+    (JSON.parse((await site.lines(name)).at(-1) ?? '{}') as { readonly weight?: number }).weight
   const available = async (name: string) =>
     (await site.lines(name)).slice(-1).map((line) => /^\{"available":(true|false)/.exec(line)?.[1])[0]
 
@@ -121,11 +129,11 @@ describe('conformance to go-nerve: console and file', function () {
         return znode
       })
       await eventually(async () => assert.equal(await content('all'), `${text}\n`))
-      assert.ok(nerve.output.includes(`${text}\n`))
+      await eventually(() => assert.ok(nerve.output.includes(`${text}\n`), 'not printed'))
     })
     it('one that fails is tried again and holds up no other', async () => {
       await eventually(async () => assert.equal((await site.znode('/services/half')).payload['weight'], 255))
-      assert.match(await content('half'), /"weight":255\}\n$/)
+      await eventually(async () => assert.match(await content('half'), /"weight":255\}\n$/))
       const failures = () => nerve.metric('nerve_reporter_failure_total', 'name="half"')
       const before = await failures()
       await eventually(async () => assert.ok((await failures()) > before, 'it is tried again'), 10_000)

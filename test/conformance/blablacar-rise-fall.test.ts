@@ -106,11 +106,11 @@ c=$(printf %s "$1" | cut -c"$n")
   it('1.5 checkIntervalInMilli is 1000 when it is not given', async () => {
     const times = await eventually(async () => {
       const lines = await site.lines('default-interval.runs')
-      assert.ok(lines.length >= 6, 'six runs')
+      assert.ok(lines.length >= 10, 'ten runs')
       return lines.map((nanoseconds) => Number(BigInt(nanoseconds) / 1_000_000n))
-    }, 20_000)
+    }, 40_000)
     // The first comes at any time, and a busy machine may be late with one.
-    const ms = ((times[5] ?? 0) - (times[1] ?? 0)) / 4
+    const ms = ((times[9] ?? 0) - (times[1] ?? 0)) / 8
     assert.ok(ms > 800, `a run came ${ms} ms after another`)
   })
   it('1.5 nothing is reported while one of several checks has no verdict', async () => {
@@ -120,7 +120,7 @@ c=$(printf %s "$1" | cut -c"$n")
     assert.equal((await callApi(nerve, 'GET', '/services/first-of-two/status')).status, 503)
   })
   it('1.5 one check that is down decides, where theirs waits for the others', async () => {
-    await eventually(async () => assert.equal(await statusOf('decided'), 'down'))
+    await eventually(async () => assert.equal(await statusOf('decided'), 'down'), 20_000)
     assert.equal(await statusOf('p0'), 'unknown', 'the other check alone has no verdict')
   })
   it('1.5 a service is down as long as any check is', async () => {

@@ -19,10 +19,12 @@ const STEP_MS = 60
 const TABLE_STEP_MS = 300
 /** The shortest warm-up that is allowed: 23 intervals. */
 const INTERVALS = 23
+/** Longer than the tests take. */
+const FOR_EVER_MS = 600_000
 
 /** Reference blablacar-yelp.md 1.6: from available to the whole weight. */
 describe('conformance to go-nerve: warm-up, enable, force', function () {
-  this.timeout(60_000)
+  this.timeout(120_000)
   let site: BlablacarSite
   let nerve: Daemon
   let patient: Instance
@@ -37,7 +39,7 @@ describe('conformance to go-nerve: warm-up, enable, force', function () {
   const weights = async (name: string) =>
     (await site.lines(name)).map((line) => (JSON.parse(line) as { readonly weight: number }).weight)
   const warm = (name: string, weight = 255) =>
-    eventually(async () => assert.equal((await weights(name)).at(-1), weight), 15_000)
+    eventually(async () => assert.equal((await weights(name)).at(-1), weight), 30_000)
   /** Steps that follow each other fast may be reported as one, so some of the table may be missing between its ends. */
   const isWarmUp = (seen: readonly number[]) => {
     const table = TABLE[255] ?? []
@@ -55,7 +57,7 @@ describe('conformance to go-nerve: warm-up, enable, force', function () {
     patient = await startInstance('patient')
     const health = {
       port: patient.port,
-      checks: [{ type: 'http', path: '/health', rise: 1, fall: 1, checkIntervalInMilli: 20 }],
+      checks: [{ type: 'http', path: '/health', rise: 1, fall: 1, checkIntervalInMilli: 20, timeoutInMilli: 10_000 }],
     }
     const nowhere = { type: 'zookeeper', hosts: [`127.0.0.1:${await freePort()}`], path: '/services/x' }
     const stable = await site.script('stable', `echo run >> ${flag('stable-runs')}; [ ! -e ${flag('unstable')} ]`)
@@ -73,6 +75,7 @@ describe('conformance to go-nerve: warm-up, enable, force', function () {
         recorded('flips', health),
         recorded('twice', { reporters: [nowhere, { type: 'file', path: flag('twice'), append: true }] }),
         recorded('alone', { enableWarmupMaxDurationInMilli: INTERVALS * STEP_MS, reporters: [nowhere] }),
+        recorded('stuck', { enableWarmupMaxDurationInMilli: FOR_EVER_MS, reporters: [nowhere] }),
         recorded('steady', {
           enableWarmupIntervalInMilli: 100, // as long again to notice a failure once the weight is whole
           enableCheckStableCommand: [stable],
@@ -122,15 +125,12 @@ describe('conformance to go-nerve: warm-up, enable, force', function () {
       isWarmUp(await weights('twice'))
     })
     it('are whole after enableWarmupMaxDurationInMilli, even where no registry took them', async () => {
-      await eventually(async () => assert.equal((await statusOf(nerve, 'alone')).CurrentWeight, 255), 15_000)
+      await eventually(async () => assert.equal((await statusOf(nerve, 'alone')).CurrentWeight, 255), 30_000)
     })
     it('stand still while no registry takes them, where theirs start from 1 at each interval', async () => {
-      const seen = new Set<number>()
-      patient.healthy = true
-      await put('/services/alone/disable')
-      await put('/services/alone/enable')
-      await consistently(async () => void seen.add((await statusOf(nerve, 'alone')).CurrentWeight), 5 * STEP_MS)
-      assert.deepEqual([...seen], [1])
+      const weight = async () => (await statusOf(nerve, 'stuck')).CurrentWeight
+      await eventually(async () => assert.equal(await weight(), 1))
+      await consistently(async () => assert.equal(await weight(), 1), 5 * STEP_MS)
     })
     it('take 2000 ms for a step unless enableWarmupIntervalInMilli says otherwise', async () => {
       const times = () =>
@@ -138,22 +138,28 @@ describe('conformance to go-nerve: warm-up, enable, force', function () {
           .split('\n')
           .filter((line) => line.includes('"service":"defaults"') && line.includes('registration changed'))
           .map((line) => Date.parse((JSON.parse(line) as { readonly time: string }).time))
-      await eventually(() => assert.ok(times().length >= 3, 'three weights'), 20_000)
-      const [one = 0, two = 0, three = 0] = times()
-      for (const step of [two - one, three - two]) assert.ok(step > 1900, `a step took ${step} ms`)
+      await eventually(() => assert.ok(times().length >= 4, 'four weights'), 40_000)
+      // Of the first one the time does not count: nerve has much to do at its start, and may report it late.
+      const [, two = 0, three = 0, four = 0] = times()
+      for (const step of [three - two, four - three]) assert.ok(step > 1900, `a step took ${step} ms`)
     })
   })
 
   describe('1.6 enableCheckStableCommand', () => {
     it('starts the weight from 1 at each failure, and lets it grow when it succeeds', async () => {
       await warm('steady')
+      let low = true
       await put('/services/steady/disable')
       await writeFile(flag('unstable'), '')
       await put('/services/steady/enable')
-      await consistently(
-        async () => assert.ok((await statusOf(nerve, 'steady')).CurrentWeight < 4, 'it stays low'),
-        10 * STEP_MS,
-      )
+      const runs = async () => (await site.lines('stable-runs')).length
+      const before = await runs()
+      await eventually(async () => {
+        const { CurrentWeight } = await statusOf(nerve, 'steady')
+        low &&= CurrentWeight < 61 // what ten intervals make of 1: no run takes so long
+        assert.ok((await runs()) >= before + 10, 'few runs')
+      }, 20_000)
+      assert.equal(low, true, 'it stays low')
       await rm(flag('unstable'))
       await warm('steady')
       assert.ok((await nerve.metric('nerve_exec_failure_total', 'name="steady"')) > 0, 'failures are counted')
@@ -172,7 +178,7 @@ describe('conformance to go-nerve: warm-up, enable, force', function () {
         const { services } = await nerve.state<{ services: { name: string; availability: { phase: string } }[] }>()
         assert.equal(services.find(({ name }) => name === 'steady')?.availability.phase, 'warm')
       }
-      await eventually(over, 15_000)
+      await eventually(over, 30_000)
       const runs = (await site.lines('stable-runs')).length
       await consistently(async () => assert.equal((await site.lines('stable-runs')).length, runs), 150)
     })

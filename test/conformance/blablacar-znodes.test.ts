@@ -8,7 +8,9 @@ import { freePort } from '../harness/ports.ts'
 const never = new AbortController().signal
 
 /** Checks that follow a patient at once. */
-const health = { checks: [{ type: 'http', path: '/health', rise: 1, fall: 1, checkIntervalInMilli: 20 }] }
+const health = {
+  checks: [{ type: 'http', path: '/health', rise: 1, fall: 1, checkIntervalInMilli: 20, timeoutInMilli: 10_000 }],
+}
 
 /** Reference blablacar-yelp.md 1.7 and 1.8: what stands in ZooKeeper. */
 describe('conformance to go-nerve: znodes', function () {
@@ -47,7 +49,7 @@ describe('conformance to go-nerve: znodes', function () {
       site.service('ill', { port: closed, reporterServiceName: 'ill-n1', labels: { a: 'b' }, ...exposing('ill') }),
       site.service('taken-down', exposing('taken-down')),
     ])
-    await eventually(async () => assert.equal((await site.znode('/services/full')).payload['weight'], 100), 10_000)
+    await eventually(async () => assert.equal((await site.znode('/services/full')).payload['weight'], 100), 20_000)
   })
   after(async () => {
     await patient.stop()
@@ -59,8 +61,8 @@ describe('conformance to go-nerve: znodes', function () {
       const znode = await site.znode(path)
       assert.equal(znode.payload['weight'], weight)
       return znode
-    }, 10_000)
-  const gone = (path: string) => eventually(async () => assert.deepEqual(await site.znodes(path), []), 10_000)
+    }, 20_000)
+  const gone = (path: string) => eventually(async () => assert.deepEqual(await site.znodes(path), []), 20_000)
 
   describe('1.7 payload', () => {
     it('has available, host, port, name, weight in this order, and nothing that is empty', async () => {
@@ -80,13 +82,13 @@ describe('conformance to go-nerve: znodes', function () {
       assert.equal(payload['haproxy_server_options'], '<a> & "b" \\ \u2028')
     })
     it('of a service that is down has available false, the reason second, and weight 0', async () => {
-      const { text, payload } = await eventually(() => site.znode('/services/ill'), 10_000)
+      const { text, payload } = await eventually(() => site.znode('/services/ill'), 20_000)
       const keys = ['available', 'unavailable_reason', 'host', 'port', 'name', 'weight', 'labels']
       assert.deepEqual(Object.keys(payload), keys)
       assert.match(text, /^\{"available":false,"unavailable_reason":"[^"]*refused[^"]*",.*"weight":0,/)
     })
     it('the reason names each failing check in one line, where theirs is a chain on several', async () => {
-      const { payload } = await eventually(() => site.znode('/services/ill'), 10_000)
+      const { payload } = await eventually(() => site.znode('/services/ill'), 20_000)
       assert.match(String(payload['unavailable_reason']), /^ill tcp-127\.0\.0\.1:\d+: .*refused.*$/)
     })
     it('of a service that is disabled has the reason of go-nerve', async () => {
@@ -196,7 +198,7 @@ describe('conformance to go-nerve: znodes', function () {
         return Number(/recved=(\d+)/.exec(line ?? '')?.[1])
       }
       const first = await requests()
-      await eventually(async () => assert.ok((await requests()) > first + 10, 'it asks'), 10_000)
+      await eventually(async () => assert.ok((await requests()) > first + 10, 'it asks'), 20_000)
       await looking.close()
     })
     it('a service that goes down while ZooKeeper does not answer loses its znode, where theirs may keep it', async () => {
@@ -219,7 +221,7 @@ describe('conformance to go-nerve: znodes', function () {
         const znode = await site.znode('/services/full')
         assert.notEqual(znode.stat.ephemeralOwner, before.stat.ephemeralOwner)
         return znode
-      }, 20_000)
+      }, 40_000)
       assert.equal(after.text, before.text, 'with the weight that it had: the service was never down')
     })
   })

@@ -104,6 +104,7 @@ const TYPE = {
 } as const
 
 function* transactions(log: Buffer): Generator<Transaction> {
+  if (log.length < FILE_HEADER_BYTES) return // it has just been made
   if (log.toString('latin1', 0, MAGIC.length) !== MAGIC) throw new Error('this is not a transaction log of ZooKeeper')
   for (let at = FILE_HEADER_BYTES; at + 12 <= log.length; ) {
     const length = log.readInt32BE(at + 8) // after the checksum
