@@ -9,6 +9,7 @@ import { consistently, eventually } from '../harness/eventually.ts'
 import { makeHangingFile } from '../harness/hanging-file.ts'
 import { type Instance, startInstance } from '../harness/main-job.ts'
 import { freePort } from '../harness/ports.ts'
+import { readHistory } from '../harness/znode-history.ts'
 import { startZooKeeper, type ZooKeeperServer } from '../harness/zookeeper-server.ts'
 
 const program = fileURLToPath(new URL('../../bin/smartstack', import.meta.url))
@@ -65,8 +66,14 @@ describe('manual state of nerve', function () {
   const manualFile = () => join(directory, 'state', 'manual.json')
   const nodes = (name: string) => zookeeper.ephemeralsUnder(`/services/${name}`)
   const registered = (name: string, count = 1) =>
-    eventually(async () => assert.equal((await nodes(name)).length, count, `znodes of ${name}`), 10_000)
+    eventually(async () => assert.equal((await nodes(name)).length, count, `znodes of ${name}`), 20_000)
   const gone = (name: string) => registered(name, 0)
+  /** How the registrations of a service came and went after `zxid`, also what a look at them would come too late for. */
+  const happened = async (name: string, zxid: bigint) =>
+    (await readHistory(zookeeper))
+      .since(zxid)
+      .filter(({ path, kind }) => path.startsWith(`/services/${name}/`) && kind !== 'written')
+      .map(({ kind }) => kind)
   const ask = async (method: string, target: string, body?: object) => {
     const sent = body === undefined ? {} : { body: JSON.stringify(body) }
     const response = await fetch(`${nerve.adminUrl}/manual${target}`, { method, ...sent })
@@ -117,15 +124,15 @@ describe('manual state of nerve', function () {
   it('an expiry returns the service by itself, and one that came while nerve was dead does, too', async () => {
     await start()
     await registered('web')
+    const { lastZxid } = await readHistory(zookeeper)
     await put('web', { state: 'disabled', expires_in: 2 })
-    await gone('web')
-    await registered('web')
-    assert.match(nerve.output, /expired: disabled/)
-    const expiry = Date.now() + 3_000
+    await eventually(async () => assert.deepEqual(await happened('web', lastZxid), ['deleted', 'created']), 20_000)
+    await eventually(() => assert.match(nerve.output, /expired: disabled/))
+    const expiry = Date.now() + 5_000
     await put('web', { state: 'disabled', expires_at: new Date(expiry).toISOString() })
-    await gone('web')
+    await eventually(async () => assert.equal((await happened('web', lastZxid))[2], 'deleted'), 20_000)
     await crash()
-    await eventually(() => assert.ok(Date.now() >= expiry, 'it has not expired yet'))
+    await eventually(() => assert.ok(Date.now() >= expiry, 'it has not expired yet'), 20_000)
     await nerve.restart()
     await registered('web')
     assert.deepEqual((await ask('GET', '')).answer.entries, [])
@@ -320,7 +327,7 @@ describe('manual state of nerve', function () {
     const services = `
   - name: web
     port: ${web.port}
-    disableMinDurationInMilli: 1500
+    disableMinDurationInMilli: 4000
     enableWarmupIntervalInMilli: 10
     checks: [{type: tcp, rise: 1, checkIntervalInMilli: 50}]
     reporters: [{type: zookeeper, hosts: ['${zookeeper.hosts}'], path: /services/web, connectionTimeoutInMilli: 2000}]
@@ -361,7 +368,8 @@ describe('manual state of nerve', function () {
     checks: [{type: tcp, rise: 1, checkIntervalInMilli: 50}]
     reporters: [{type: file, path: ${directory}/report}]
 `
-    nerve = await startNerve(`apiHost: 127.0.0.1\napiPort: ${await freePort()}\nservices:${services}`)
+    const top = `apiHost: 127.0.0.1\napiPort: ${await freePort()}\nservices:`
+    nerve = await startNerve(top + services)
     const phases = async () =>
       (await nerve.state<{ services: { availability: { phase: string } }[] }>()).services[0]?.availability.phase
     await eventually(async () => assert.equal(await phases(), 'warm'), 10_000)
@@ -371,6 +379,13 @@ describe('manual state of nerve', function () {
     }
     await put('web', { state: 'disabled' })
     assert.equal(await phases(), 'cold')
+    // So long that the next look is not too late to see it.
+    await nerve.configure(
+      top + services.replace('enableWarmupIntervalInMilli: 20', 'enableWarmupIntervalInMilli: 10000'),
+    )
+    nerve.hup()
+    const edits = () => nerve.metric('smartstack_config_reloads_total', 'result="applied"')
+    await eventually(async () => assert.equal(await edits(), 1))
     await put('web', { state: 'enabled' })
     assert.equal(await phases(), 'warming')
   })

@@ -85,7 +85,7 @@ describe('bin/smartstack', function () {
 })
 
 describe("bin/smartstack with somebody else's HAProxy", function () {
-  this.timeout(30_000)
+  this.timeout(60_000)
   let directory: HaproxyDirectory
   let haproxy: Child
   let port: number
@@ -158,7 +158,7 @@ describe("bin/smartstack with somebody else's HAProxy", function () {
       const config = { haproxy: { run_directory: directory.path }, services: { web: { discovery } } }
       await writeFile(path, JSON.stringify(config))
       const child = new Child('smartstack', process.execPath, [program, 'plan', '-c', path, '--discover', '60'])
-      await eventually(() => assert.ok(registry.accepted > 0), 10_000)
+      await eventually(() => assert.notEqual(registry.accepted, 0), 20_000)
       child.kill('SIGINT')
       assert.equal(await child.exit(), 1)
       await eventually(() => assert.equal(child.output, 'smartstack: interrupted\n'))
@@ -169,7 +169,7 @@ describe("bin/smartstack with somebody else's HAProxy", function () {
 })
 
 describe('bin/smartstack with running daemons', function () {
-  this.timeout(60_000)
+  this.timeout(120_000)
   let job: MainJob
   let one: Instance
   let two: Instance
@@ -178,14 +178,18 @@ describe('bin/smartstack with running daemons', function () {
 
   before(async () => {
     ;({ job, one, two, nerve, synapse } = await startMainJobOfTwo())
-    await eventually(async () => {
-      for (const { port } of [one, two]) assert.match(await readFile(memory(), 'utf8'), new RegExp(`:${port},`))
-      assert.match(await readFile(haproxyFile(), 'utf8'), new RegExp(`:${two.port} `))
-      assert.match(await readFile(haproxyFile(), 'utf8'), new RegExp(`:${one.port} `))
-    }, 10_000)
+    await settled()
   })
   after(() => job.close())
 
+  /** Waits until both instances are in HAProxy's file and in synapse's memory, which is written seconds after a change. */
+  const settled = () =>
+    eventually(async () => {
+      for (const { port } of [one, two]) {
+        assert.match(await readFile(memory(), 'utf8'), new RegExp(`:${port},`))
+        assert.match(await readFile(haproxyFile(), 'utf8'), new RegExp(`:${port} `))
+      }
+    }, 30_000)
   const memory = () => join(job.directory, 'state', 'instances.json')
   const haproxyFile = () => join(job.directory, 'haproxy', 'haproxy.cfg')
   const statsSocket = () => join(job.directory, 'haproxy', 'haproxy.sock')
@@ -216,7 +220,7 @@ describe('bin/smartstack with running daemons', function () {
       assert.match(output, /web +2 +discovered/)
       assert.match(output, /All is well\.\n$/)
       assert.ok(!output.includes('\x1b'), 'no colours without a terminal')
-    })
+    }, 20_000)
   })
 
   it('status --json has the whole state of both', async () => {
@@ -241,9 +245,9 @@ describe('bin/smartstack with running daemons', function () {
       const { status, output } = await smartstack(['status', '--nerve', nerve.adminUrl])
       assert.equal(status, 1)
       assert.match(output, /1 thing needs a hand:\n {2}- nerve: service two is down: .*503/)
-    }, 10_000)
+    }, 20_000)
     two.healthy = true
-    await eventually(async () => assert.equal((await smartstack(statusArgs())).status, 0), 10_000)
+    await eventually(async () => assert.equal((await smartstack(statusArgs())).status, 0), 20_000)
   })
 
   it('status shows a refused edit until it is mended', async () => {
@@ -254,10 +258,10 @@ describe('bin/smartstack with running daemons', function () {
       const { status, flat } = await smartstack(['status', '--synapse', synapse.adminUrl])
       assert.equal(status, 1)
       assert.match(flat, /the last edit of the configuration is refused:[\s\S]*Did you mean "services"/)
-    })
+    }, 20_000)
     await writeFile(synapse.configPath, good)
     synapse.hup()
-    await eventually(async () => assert.equal((await smartstack(statusArgs())).status, 0))
+    await eventually(async () => assert.equal((await smartstack(statusArgs())).status, 0), 20_000)
   })
 
   it('status refuses what answers like another daemon', async () => {
@@ -267,12 +271,15 @@ describe('bin/smartstack with running daemons', function () {
   })
 
   it('plan has nothing to do where synapse has done its work, from memory and from the registry', async () => {
-    for (const source of [[], ['--discover', '10']]) {
-      const { status, output } = await smartstack(['plan', '-c', synapse.configPath, ...source])
-      assert.equal(status, 0, output)
-      assert.match(output, /Nothing to do: HAProxy is as it should be\.\n$/)
+    await settled() // an instance has just been down
+    for (const source of [[], ['--discover', '30']]) {
+      await eventually(async () => {
+        const { status, output } = await smartstack(['plan', '-c', synapse.configPath, ...source])
+        assert.equal(status, 0, output)
+        assert.match(output, /Nothing to do: HAProxy is as it should be\.\n$/)
+      }, 20_000)
     }
-    const { found } = await plan('-c', synapse.configPath, '--discover=5s')
+    const { found } = await plan('-c', synapse.configPath, '--discover=30s')
     assert.deepEqual([found.instances_from, found.services[0]?.source], ['registry', 'discovered'])
     assert.deepEqual(found.services[0]?.instances.length, 2)
   })
@@ -284,7 +291,7 @@ describe('bin/smartstack with running daemons', function () {
       default_servers: [{ name: 'new', host: '127.0.0.1', port: 9 }],
       discovery: { method: 'base' },
     })
-    const { status, found } = await plan('-c', path, '--discover', '5')
+    const { status, found } = await plan('-c', path, '--discover', '30')
     assert.equal(status, 0)
     const { commands, reload_reasons: reasons } = found.workers[0] ?? { commands: [], reload_reasons: [] }
     assert.deepEqual(reasons, [])
@@ -325,7 +332,7 @@ describe('bin/smartstack with running daemons', function () {
 
   it('plan --discover makes no znode, and says when the registry is silent', async () => {
     const discovery = { method: 'zookeeper', hosts: [job.zookeeper.hosts], path: '/services/nowhere' }
-    const missing = await plan('-c', await edited({ discovery }), '--discover', '5')
+    const missing = await plan('-c', await edited({ discovery }), '--discover', '30')
     assert.equal(missing.status, 0)
     const second = await smartstack(['doctor', '-c', await edited({ discovery })])
     assert.match(second.output, /\/services\/nowhere does not exist yet/)
@@ -411,7 +418,7 @@ describe('bin/smartstack with running daemons', function () {
       assert.equal(status, 1)
       assert.match(output, /- nerve: ZooKeeper 127\.0\.0\.1:\d+ is suspended/)
       assert.match(output, /- synapse: ZooKeeper 127\.0\.0\.1:\d+ is suspended/)
-    }, 10_000)
+    }, 20_000)
     await rm(memory(), { force: true })
   })
 })

@@ -5,6 +5,7 @@ import { consistently, eventually } from '../harness/eventually.ts'
 import { type Instance, startInstance } from '../harness/main-job.ts'
 import { freePort } from '../harness/ports.ts'
 import { type StatsdServer, startStatsd } from '../harness/statsd-server.ts'
+import { readHistory } from '../harness/znode-history.ts'
 import { startZooKeeper, type ZooKeeperServer } from '../harness/zookeeper-server.ts'
 
 /** The names and tags are those of Airbnb's nerve 0.9.7, which dashboards know. */
@@ -48,9 +49,12 @@ describe('nerve: StatsD', function () {
     statsd: { host: '127.0.0.1', port: statsd.port, ...more },
   })
   const seen = (name: string, expected: readonly string[]) =>
-    eventually(() => assert.deepEqual(statsd.of(name), expected), 10_000)
+    eventually(() => assert.deepEqual(statsd.of(name), expected), 20_000)
   const sees = (datagram: string) =>
-    eventually(() => assert.ok(statsd.of('nerve').includes(datagram), `${datagram}\n${statsd.of('nerve').join('\n')}`))
+    eventually(
+      () => assert.ok(statsd.of('nerve').includes(datagram), `${datagram}\n${statsd.of('nerve').join('\n')}`),
+      20_000,
+    )
 
   it('tells the start, a registration, its end and an orderly stop', async () => {
     nerve = await startNerve(config({ web: service() }))
@@ -93,6 +97,8 @@ describe('nerve: StatsD', function () {
   it('tells a live edit: a changed, an added and a removed service', async () => {
     nerve = await startNerve(config({ web: service(), old: service({ checks: [] }) }))
     await sees(`nerve.reporter.zk.client.reused:1|c|#zk_cluster:${zookeeper.hosts.split(',')[0]}`)
+    for (const name of ['web', 'old'])
+      await sees(`nerve.watcher.status.report.count:1|c|#report_result:success,service_name:${name}`)
     statsd.datagrams.length = 0
     await nerve.configure(config({ web: service({ weight: 7 }), added: service({ checks: [] }) }))
     nerve.hup()
@@ -116,7 +122,8 @@ describe('nerve: StatsD', function () {
       { awaitReady: false },
     )
     await sees('nerve.watcher.status.report.count:1|c|#report_result:fail,service_name:web')
-    const { version } = await nerve.state<{ version: string }>()
+    const started = nerve
+    const { version } = await eventually(() => started.state<{ version: string }>(), 20_000) // it need not listen yet
     await sees(`nerve.watcher.status.ping.count:1|c|#ping_result:fail,service_name:web,nerve_version:${version}`)
     const cluster = `zk_cluster:${zookeeper.hosts.split(',')[0]}`
     await eventually(() =>
@@ -134,7 +141,7 @@ describe('nerve: StatsD', function () {
   })
 
   it('rate_limiting: shadow mode tells and lets through, enforcement tells and delays', async () => {
-    const limits = { average_rate: 1, max_burst: 1 }
+    const limits = { average_rate: 0.25, max_burst: 1 } // a change each 4 s
     const paths = (path: string) => zookeeper.ephemeralsUnder(path)
     nerve = await startNerve(
       config({
@@ -142,15 +149,19 @@ describe('nerve: StatsD', function () {
         enforced: service({ rate_limiting: { ...limits, shadow_mode: false }, zk_path: '/services/enforced' }),
       }),
     )
-    await eventually(async () => assert.equal((await paths('/services/enforced')).length, 1))
+    await eventually(async () => assert.equal((await paths('/services/enforced')).length, 1), 20_000)
     instance.healthy = false // takes the next token, as soon as there is one
-    await eventually(async () => assert.equal((await paths('/services/enforced')).length, 0))
-    instance.healthy = true // the next change within a second
+    await eventually(async () => assert.equal((await paths('/services/enforced')).length, 0), 20_000)
+    instance.healthy = true // the next change
     await sees('nerve.watcher.throttled:1|c|#service_name:shadow,shadow_mode:true')
     await sees('nerve.watcher.throttled:1|c|#service_name:enforced,shadow_mode:false')
-    await eventually(async () => assert.equal((await paths('/services/shadow')).length, 1), 400)
-    assert.equal((await paths('/services/enforced')).length, 0, 'held back')
-    await eventually(async () => assert.equal((await paths('/services/enforced')).length, 1), 5_000)
+    await eventually(async () => assert.equal((await paths('/services/shadow')).length, 1), 20_000)
+    await eventually(async () => assert.equal((await paths('/services/enforced')).length, 1), 20_000)
+    const [, removed, back] = (await readHistory(zookeeper)).changes.filter(({ path }) =>
+      path.startsWith('/services/enforced/'),
+    )
+    const heldBackMs = Number(back?.at) - Number(removed?.at)
+    assert.ok(heldBackMs > 2_000, `held back for ${heldBackMs} ms`)
     assert.ok((await nerve.metric('nerve_throttled_changes_total', 'mode="enforced"')) >= 1)
   })
 
