@@ -69,7 +69,11 @@ describe('conformance to go-nerve: warm-up, enable, force', function () {
     nerve = await site.nerve(
       [
         ...Object.keys(TABLE).map((weight) =>
-          recorded(`w${weight}`, { weight: Number(weight), enableWarmupIntervalInMilli: TABLE_STEP_MS }),
+          recorded(`w${weight}`, {
+            weight: Number(weight),
+            enableWarmupIntervalInMilli: TABLE_STEP_MS,
+            enableWarmupMaxDurationInMilli: FOR_EVER_MS, // it stands still while a report takes longer
+          }),
         ),
         { name: 'defaults', port: site.instance.port, reporters: [{ type: 'console' }] },
         recorded('flips', health),

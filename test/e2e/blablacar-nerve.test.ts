@@ -115,6 +115,7 @@ describe('nerve with a configuration of BlaBlaCar', function () {
   - name: warm
     port: ${instance.port}
     enableWarmupIntervalInMilli: 150
+    enableWarmupMaxDurationInMilli: 60000 # it stands still while a busy registry takes longer than that
     disableMinDurationInMilli: 1
     checks: [{type: tcp, checkIntervalInMilli: 20}]
     reporters: [{type: zookeeper, hosts: ['${zookeeper.hosts}'], path: /services/warm}]

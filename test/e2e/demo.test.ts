@@ -12,7 +12,7 @@ function startDemo(args: readonly string[]): Child {
 }
 
 describe('demo', function () {
-  this.timeout(120_000)
+  this.timeout(240_000)
 
   it('--tour loses no request, reloads nothing, brings every service back, and ends with 0', async () => {
     const demo = startDemo(['--tour'])
@@ -24,7 +24,7 @@ describe('demo', function () {
 
   it('without a terminal prints its table, and SIGTERM ends it in order', async () => {
     const demo = startDemo([])
-    await eventually(() => assert.match(demo.output, /web-3 +host-3 +127\.0\.0\.1:\d+ ● up +● UP /), 60_000, 100)
+    await eventually(() => assert.match(demo.output, /web-3 +host-3 +127\.0\.0\.1:\d+ ● up +● UP /), 120_000, 100)
     demo.kill('SIGTERM')
     assert.equal(await demo.exit(), 0, demo.output)
     assert.match(demo.output, /\n\d+ requests, 0 lost, 0 in flight on an instance that was ended\n$/)

@@ -65,8 +65,11 @@ describe('nerve with warm_up, hooks, drain and initial', function () {
       return seen
     }, 40_000)
 
+  /** It stands still while a busy registry takes longer than a step. */
+  const max_duration = '60s'
+
   it('warm_up lets the weight in the znode grow, in the payload of Airbnb', async () => {
-    await start('warm', { weight: 100, warm_up: { interval: '200ms' } })
+    await start('warm', { weight: 100, warm_up: { interval: '200ms', max_duration } })
     assert.deepEqual(await weights('warm', 100), [1, 2, 3, 4, 6, 10, 15, 24, 39, 62, 100])
     assert.equal(await payload('warm'), `{"host":"127.0.0.1","port":${instance.port},"name":"i-1","weight":100}`)
   })
@@ -76,7 +79,7 @@ describe('nerve with warm_up, hooks, drain and initial', function () {
       command: append('stable', 'asked', `test $(wc -l < ${directory}/stable) -ne 4`),
       interval: '200ms',
     }
-    await start('shaky', { weight: 255, warm_up: { interval: '150ms', stable } })
+    await start('shaky', { weight: 255, warm_up: { interval: '150ms', stable, max_duration } })
     const seen = await weights('shaky', 255)
     const restart = seen.findIndex((weight, index) => weight < (seen[index - 1] ?? 0))
     assert.ok(restart > 0, `the weight never fell: ${seen}`)

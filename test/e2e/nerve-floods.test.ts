@@ -93,6 +93,7 @@ describe('nerve does not flood ZooKeeper', function () {
   - name: s${index}
     port: ${port}
     enableWarmupIntervalInMilli: ${intervalMs}
+    enableWarmupMaxDurationInMilli: 600000
     disableMinDurationInMilli: 1
     setServiceAsDownOnShutdown: false
     checks: [{type: tcp, rise: 1, timeoutInMilli: 5000, checkIntervalInMilli: 2000}]
