@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Daemon, startNerve } from '../harness/daemon.ts'
@@ -54,13 +54,15 @@ describe('nerve with warm_up, hooks, drain and initial', function () {
     (await readFile(join(directory, file), 'utf8').catch(() => '')).split('\n').filter((line) => line !== '')
   const append = (file: string, word: string, more = 'true') => `echo ${word} >> ${directory}/${file}; ${more}`
 
-  /** The weights that were written into the znode, in their order, once the last is `whole`. */
+  /** The weights that were written into the znode until now, in their order. */
+  const written = async (name: string) =>
+    (await readHistory(zookeeper)).changes
+      .filter(({ path, data }) => path.startsWith(`/services/${name}/`) && data !== '')
+      .map(({ data }) => (JSON.parse(data) as { weight: number }).weight)
+  /** The same, once the last is `whole`. */
   const weights = (name: string, whole: number) =>
     eventually(async () => {
-      const written = (await readHistory(zookeeper)).changes.filter(
-        ({ path, data }) => path.startsWith(`/services/${name}/`) && data !== '',
-      )
-      const seen = written.map(({ data }) => (JSON.parse(data) as { weight: number }).weight)
+      const seen = await written(name)
       assert.equal(seen.at(-1), whole)
       return seen
     }, 40_000)
@@ -75,14 +77,16 @@ describe('nerve with warm_up, hooks, drain and initial', function () {
   })
 
   it('warm_up starts at 1 again when its stable command fails', async () => {
-    const stable = {
-      command: append('stable', 'asked', `test $(wc -l < ${directory}/stable) -ne 4`),
-      interval: '200ms',
-    }
+    const unstable = join(directory, 'unstable')
+    const stable = { command: `test ! -e ${unstable}`, interval: '100ms' }
     await start('shaky', { weight: 255, warm_up: { interval: '150ms', stable, max_duration } })
+    await eventually(async () => assert.ok((await written('shaky')).length >= 4, 'it has not grown'), 20_000)
+    await writeFile(unstable, '')
+    const lastFall = (seen: readonly number[]) => seen.findLastIndex((weight, index) => weight < (seen[index - 1] ?? 0))
+    await eventually(async () => assert.ok(lastFall(await written('shaky')) > 0, 'it does not fall'), 20_000)
+    await rm(unstable)
     const seen = await weights('shaky', 255)
-    const restart = seen.findIndex((weight, index) => weight < (seen[index - 1] ?? 0))
-    assert.ok(restart > 0, `the weight never fell: ${seen}`)
+    const restart = lastFall(seen)
     assert.deepEqual(seen.slice(restart), [1, 2, 3, 4, 6, 9, 15, 23, 38, 61, 98, 158, 255])
     assert.match(nerve?.output ?? '', /"hook":"check-stable".*"msg":"command failed"/)
   })
