@@ -246,17 +246,20 @@ for (const kind of kinds) {
       nerve.kill('SIGKILL')
       await nerve.exit()
       await nerve.restart()
+      await eventually(async () => assert.equal(await nerve.metric('nerve_service_registered'), 1), 20_000)
+      await eventually(async () => {
+        const { least, most } = (await history()).extremes(PARENTS, lastZxid)
+        const changes = (await history()).since(lastZxid).map((change) => change.kind)
+        const kindsSeen = changes.filter((each) => each !== 'written') // a weight that grows is written
+        if (!kind.ephemeral) assert.deepEqual(kindsSeen, [], 'the znode that is there is taken over')
+        else if (kind.numbered) {
+          assert.deepEqual({ least, most, kindsSeen }, { least: 1, most: 2, kindsSeen: ['created', 'ended'] })
+        } else {
+          assert.deepEqual({ least, most }, { least: 1, most: 1 })
+          assert.deepEqual(kindsSeen, ['deleted', 'created'], 'the new session takes the name over at once')
+        }
+      }, 40_000)
       await untilIs(now)
-      const { least, most } = (await history()).extremes(PARENTS, lastZxid)
-      const changes = (await history()).since(lastZxid).map((change) => change.kind)
-      const kindsSeen = changes.filter((each) => each !== 'written') // a weight that grows is written
-      if (!kind.ephemeral) assert.deepEqual(kindsSeen, [], 'the znode that is there is taken over')
-      else if (kind.numbered) {
-        assert.deepEqual({ least, most, kindsSeen }, { least: 1, most: 2, kindsSeen: ['created', 'ended'] })
-      } else {
-        assert.deepEqual({ least, most }, { least: 1, most: 1 })
-        assert.deepEqual(kindsSeen, ['deleted', 'created'], 'the new session takes the name over at once')
-      }
       await eventually(async () => {
         assert.equal((await zookeeper.connections()).length, 1)
         assert.equal((await zookeeper.ephemerals()).size, kind.ephemeral ? 1 : 0, 'nothing is left of the old session')
