@@ -32,6 +32,7 @@ describe("Airbnb's nerve: the life of a registration", function () {
     services['blocked'] = registry.service('blocked')
     nerve = await startNerve({ instance_id: 'i-1', max_repeated_report_failures: 2, services }, { awaitReady: false })
     await registry.one('lost', 20_000)
+    await eventually(() => nerve.state(), 20_000) // it need not listen yet
   })
   after(async () => {
     await nerve?.close()
@@ -143,6 +144,7 @@ describe("Airbnb's nerve: a ZooKeeper that is away", function () {
       { awaitReady: false },
     )
     await registry.one('short', 20_000)
+    await eventually(() => nerve.state(), 20_000) // it need not listen yet
   })
   after(async () => {
     await nerve?.close()

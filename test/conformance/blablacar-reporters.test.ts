@@ -58,6 +58,7 @@ describe('conformance to go-nerve: console and file', function () {
       assert.equal(await content('file'), up)
       for (const name of ['some/new/directory/file', 'appended', 'flagged']) assert.equal(await weightIn(name), 255)
     }, 20_000)
+    await eventually(() => nerve.state(), 20_000) // it need not listen yet
   })
   after(async () => {
     nerve.kill('SIGKILL') // a stop would write to the default path
