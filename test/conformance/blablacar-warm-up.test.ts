@@ -82,6 +82,7 @@ describe('conformance to go-nerve: warm-up, enable, force', function () {
         recorded('stuck', { enableWarmupMaxDurationInMilli: FOR_EVER_MS, reporters: [nowhere] }),
         recorded('steady', {
           enableWarmupIntervalInMilli: 100, // as long again to notice a failure once the weight is whole
+          enableWarmupMaxDurationInMilli: FOR_EVER_MS,
           enableCheckStableCommand: [stable],
           enableCheckStableIntervalInMilli: 30,
         }),
@@ -173,7 +174,7 @@ describe('conformance to go-nerve: warm-up, enable, force', function () {
       await put('/services/steady/enable')
       await warm('steady')
       await writeFile(flag('unstable'), '')
-      await eventually(async () => assert.equal((await weights('steady')).at(-1), 1), 10_000)
+      await eventually(async () => assert.equal((await weights('steady')).at(-1), 1), 20_000)
       await rm(flag('unstable'))
       await warm('steady')
     })
