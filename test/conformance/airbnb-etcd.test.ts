@@ -44,8 +44,8 @@ describe("Airbnb's nerve: the etcd reporter", function () {
       assert.equal(keys.length, 1, `${prefix} has ${keys.length} keys`)
       assert.ok(only !== undefined, 'no key')
       return only
-    }, 15_000)
-  const none = (prefix: string) => eventually(async () => assert.deepEqual(await etcd.keys(prefix), []), 15_000)
+    }, 30_000)
+  const none = (prefix: string) => eventually(async () => assert.deepEqual(await etcd.keys(prefix), []), 30_000)
   const plain = '{"host":"10.0.0.1","port":3000,"name":"i-1"}'
 
   it('the key is under etcd_path and the instance_id, its value the payload (2.8)', async () => {

@@ -205,7 +205,7 @@ describe("Airbnb's nerve: the http check", function () {
   })
 
   it('each run has a connection of its own (2.5)', async () => {
-    await eventually(() => assert.ok(server.requests.length > 100, 'more than two runs of each check'), 15_000)
+    await eventually(() => assert.ok(server.requests.length > 100, 'more than two runs of each check'), 30_000)
     assert.ok(
       server.accepted >= server.requests.length,
       `${server.requests.length} requests, ${server.accepted} connections`,

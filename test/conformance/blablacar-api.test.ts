@@ -134,14 +134,14 @@ describe('conformance to go-nerve: HTTP API', function () {
     it('PUT /services/:s/weight/:w is 200 with the new weight, which is published', async () => {
       const { status, json } = await call('PUT', '/services/web/weight/42')
       assert.deepEqual([status, json<ServiceStatus>().MaxWeight], [200, 42])
-      await eventually(async () => assert.equal((await site.znode('/services/web')).payload['weight'], 42), 10_000)
+      await eventually(async () => assert.equal((await site.znode('/services/web')).payload['weight'], 42), 20_000)
     })
     it('PUT /services/:s/weight/:w is 200 of a disabled service too, and counts when it is back', async () => {
       await call('PUT', '/services/web/disable')
       const { status, json } = await call('PUT', '/services/web/weight/43')
       assert.deepEqual([status, json<ServiceStatus>().MaxWeight, json<ServiceStatus>().CurrentWeight], [200, 43, 0])
       await call('PUT', '/services/web/enable')
-      await eventually(async () => assert.equal((await web()).CurrentWeight, 43), 10_000)
+      await eventually(async () => assert.equal((await web()).CurrentWeight, 43), 20_000)
     })
     for (const weight of ['1', '255'])
       it(`PUT /services/:s/weight/${weight} is taken`, async () => {

@@ -80,7 +80,7 @@ describe('conformance to go-nerve: checks', function () {
     declareProxyhttp()
     await declareExec()
     nerve = await site.nerve(services, { awaitReady: false, env: { SECRET_OF_NERVE: 'x' } })
-    await eventually(() => nerve.state(), 15_000)
+    await eventually(() => nerve.state(), 30_000)
   })
   after(async () => {
     await Promise.all([http, http6, https, proxy, guarded].map((server) => server.close()))

@@ -51,7 +51,7 @@ services: [{name: web, port: ${instance.port}, ${check}, ${timing}, reporters: [
     return nerve
   }
   const warm = (nerve: NerveProcess) =>
-    eventually(() => assert.match(nerve.stdout, /"weight":255/, nerve.stderr), 15_000)
+    eventually(() => assert.match(nerve.stdout, /"weight":255/, nerve.stderr), 30_000)
   const status = async () => {
     const response = await fetch(`http://127.0.0.1:${port}/services/web/status`)
     return ((await response.json()) as { readonly Status: string }).Status
@@ -76,7 +76,7 @@ services: [{name: web, port: ${instance.port}, ${check}, ${timing}, reporters: [
     })
     it('-L LEVEL wins over logLevel of the file', async () => {
       const nerve = start([await good('logLevel: error'), '-L', 'info'])
-      await eventually(() => assert.match(nerve.stderr, /"started"/), 15_000)
+      await eventually(() => assert.match(nerve.stderr, /"started"/), 30_000)
     })
     it('logLevel of the file counts without -L', async () => {
       const nerve = start([await good('logLevel: ERROR')])
@@ -144,7 +144,7 @@ services: [{name: web, port: ${instance.port}, ${check}, ${timing}, reporters: [
       const nerve = start([await good()])
       await warm(nerve)
       nerve.child.kill('SIGQUIT')
-      await eventually(() => assert.match(nerve.stderr, /"services":\[\{"name":"web"/), 5000)
+      await eventually(() => assert.match(nerve.stderr, /"services":\[\{"name":"web"/), 20_000)
       assert.equal(await status(), 'enabled')
     })
     it('SIGHUP, which ended go-nerve, reads the file again', async () => {
@@ -152,7 +152,7 @@ services: [{name: web, port: ${instance.port}, ${check}, ${timing}, reporters: [
       await warm(nerve)
       await write('nerve.yml', `apiHost: 127.0.0.1\napiPort: ${port}\nservices: [{port: "x"}]\n`)
       nerve.child.kill('SIGHUP')
-      await eventually(() => assert.match(nerve.stderr, /services\[0\]\.port: found \\"x\\"/), 5000)
+      await eventually(() => assert.match(nerve.stderr, /services\[0\]\.port: found \\"x\\"/), 20_000)
       assert.equal(await status(), 'enabled', 'a bad edit changes nothing')
     })
   })
@@ -178,7 +178,7 @@ services: [{name: web, port: ${instance.port}, ${check}, ${timing}, reporters: [
       port = await freePort()
       const checks = 'checks: [{type: tcp, checkIntervalInMilli: 20}], disableMinDurationInMilli: 1'
       start([await write('no-zk.yml', text(`port: ${instance.port}, ${checks}, reporters: [${registry}]`))])
-      await eventually(async () => assert.equal(await status(), 'enabled'), 15_000)
+      await eventually(async () => assert.equal(await status(), 'enabled'), 30_000)
     })
   })
 })

@@ -110,7 +110,7 @@ describe('conformance to go-nerve: commands, disable, stop', function () {
       await eventually(() => assert.match(complaints('default-pre').join(), /took longer than 1000 ms/))
     })
     it('enableCheckStableMaxDurationInMilli is 2000 when it is not given', async () => {
-      await eventually(() => assert.match(complaints('default-stable').join(), /took longer than 2000 ms/), 10_000)
+      await eventually(() => assert.match(complaints('default-stable').join(), /took longer than 2000 ms/), 20_000)
     })
     it('preAvailableCommand is killed after preAvailableMaxDurationInMilli, and all that it started', async () => {
       await eventually(async () => assert.equal(await failures(nerve, 'pre', 'pre-available'), 1))
@@ -177,7 +177,7 @@ describe('conformance to go-nerve: commands, disable, stop', function () {
         filed('ended', { disableMinDurationInMilli: FOR_EVER_MS }),
       ])
       for (const name of ['least', 'ordered'])
-        await eventually(async () => assert.equal((await statusOf(nerve, name)).CurrentWeight, 255), 10_000)
+        await eventually(async () => assert.equal((await statusOf(nerve, name)).CurrentWeight, 255), 20_000)
     })
     after(async () => {
       nerve.kill('SIGKILL') // in order it would take as long as `ended`
@@ -267,9 +267,9 @@ describe('conformance to go-nerve: commands, disable, stop', function () {
         }),
         site.service('removed', { reporters: [site.registry('/services/removed', { exposeOnUnavailable: true })] }),
       ])
-      await eventually(async () => assert.equal((await site.znode('/services/removed')).payload['weight'], 255), 10_000)
-      await eventually(async () => assert.equal((await site.znode('/services/kept')).payload['weight'], 255), 10_000)
-      await eventually(async () => assert.equal((await statusOf(nerve, 'stopped')).CurrentWeight, 255), 10_000)
+      await eventually(async () => assert.equal((await site.znode('/services/removed')).payload['weight'], 255), 20_000)
+      await eventually(async () => assert.equal((await site.znode('/services/kept')).payload['weight'], 255), 20_000)
+      await eventually(async () => assert.equal((await statusOf(nerve, 'stopped')).CurrentWeight, 255), 20_000)
       const started = performance.now()
       nerve.kill('SIGTERM')
       await eventually(async () => {

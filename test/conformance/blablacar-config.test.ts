@@ -170,7 +170,7 @@ describe('conformance to go-nerve: configuration', function () {
           const found = /"address":"http:\/\/([^"]*)\/"|cannot listen on ([^ ]*:\d+)/.exec(nerve.stderr)
           assert.ok(found, nerve.stderr)
           return (found[1] ?? found[2] ?? '').replace(/^(?:::|0\.0\.0\.0)?:/, 'all:')
-        }, 15_000)
+        }, 30_000)
       } finally {
         await nerve.child.stop(1)
       }

@@ -64,7 +64,7 @@ describe('conformance to go-nerve: checks of databases and brokers', function ()
     declareSql()
     declareAmqp()
     nerve = await site.nerve(services, { awaitReady: false })
-    await eventually(() => nerve.state(), 15_000)
+    await eventually(() => nerve.state(), 30_000)
   })
   after(async () => {
     await site.close()

@@ -81,7 +81,7 @@ describe('conformance to go-nerve: the kubernetes check', function () {
       const found = services.find((service) => service.name === name)
       assert.equal(found?.status, status)
       assert.match(String(found?.reason), why)
-    }, 10_000)
+    }, 20_000)
 
   it('passes when the condition Ready of the pod is True, with the account of the pod that nerve runs in', () =>
     is('ready', 'up'))

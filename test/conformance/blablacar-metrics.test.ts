@@ -110,7 +110,7 @@ describe('conformance to go-nerve: metrics', function () {
       ['127.0.0.1', port, 'exec'],
       ['127.0.0.1', port, 'proxyhttp'],
     ].map(([ip, at, type]) => `nerve_checker_failure_total{name="checked",ip="${ip}",port="${at}",type="${type}"}`)
-    await eventually(async () => assert.deepEqual((await found()).sort(), expected.sort()), 10_000)
+    await eventually(async () => assert.deepEqual((await found()).sort(), expected.sort()), 20_000)
   })
   it('nerve_checker_failure_total counts every run that failed, not only what made the service go down', async () => {
     await eventually(async () =>
@@ -125,8 +125,8 @@ describe('conformance to go-nerve: metrics', function () {
       const found = await value(start)
       assert.ok(found > 0, 'it failed')
       return found
-    }, 10_000)
-    await eventually(async () => assert.ok((await value(start)) > first, 'it failed again'), 10_000)
+    }, 20_000)
+    await eventually(async () => assert.ok((await value(start)) > first, 'it failed again'), 20_000)
     assert.equal(await value(`nerve_reporter_failure_total${labels('unreported', 'console')}`), 0)
   })
   for (const type of ['pre-available', 'check-stable', 'disable-shutdown', 'disable-grace'])

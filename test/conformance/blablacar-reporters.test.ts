@@ -137,7 +137,7 @@ describe('conformance to go-nerve: console and file', function () {
       await eventually(async () => assert.match(await content('half'), /"weight":255\}\n$/))
       const failures = () => nerve.metric('nerve_reporter_failure_total', 'name="half"')
       const before = await failures()
-      await eventually(async () => assert.ok((await failures()) > before, 'it is tried again'), 10_000)
+      await eventually(async () => assert.ok((await failures()) > before, 'it is tried again'), 20_000)
     })
   })
 
@@ -154,7 +154,7 @@ describe('conformance to go-nerve: console and file', function () {
       ]
       await writeFile(path('console.yml'), text + JSON.stringify([site.service('printed', { weight: 100, reporters })]))
       const printing = new NerveProcess([path('console.yml')])
-      await eventually(() => assert.match(printing.stdout, /"weight":100\}/, printing.stderr), 15_000)
+      await eventually(() => assert.match(printing.stdout, /"weight":100\}/, printing.stderr), 30_000)
       printing.child.kill('SIGTERM')
       await printing.end()
       lines = printing.stdout.split('\n').slice(0, -1)

@@ -87,7 +87,7 @@ c=$(printf %s "$1" | cut -c"$n")
       ],
       { awaitReady: false },
     )
-    await eventually(() => nerve.state(), 15_000)
+    await eventually(() => nerve.state(), 30_000)
   })
   after(() => site.close())
 

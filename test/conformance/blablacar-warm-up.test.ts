@@ -93,7 +93,7 @@ describe('conformance to go-nerve: warm-up, enable, force', function () {
       ],
       { awaitReady: false },
     )
-    await eventually(() => callApi(nerve, 'GET', '/status'), 15_000)
+    await eventually(() => callApi(nerve, 'GET', '/status'), 30_000)
   })
   after(async () => {
     await patient.stop()
@@ -191,7 +191,7 @@ describe('conformance to go-nerve: warm-up, enable, force', function () {
 
   describe('1.4 preAvailableCommand', () => {
     it('runs before the first report, which waits for it', async () => {
-      await eventually(async () => assert.equal((await site.lines('prepare-runs')).length, 1), 10_000)
+      await eventually(async () => assert.equal((await site.lines('prepare-runs')).length, 1), 20_000)
       assert.deepEqual(await site.lines('prepared'), [])
       await rm(flag('hold'))
       await warm('prepared')

@@ -98,7 +98,7 @@ describe('nerve with a configuration of BlaBlaCar', function () {
       const node = await onlyNode('/services/es')
       assert.equal(node.data, expected)
       return node
-    }, 10_000)
+    }, 20_000)
     assert.match(name, /^es_site-search_127\.0\.0\.1_c_[0-9a-f]{32}[0-9]{10}$/)
     await eventually(async () => assert.equal(await fileOf('report'), `${expected}\n`))
     const [{ timeoutMs = 0 } = {}] = await zookeeper
@@ -161,7 +161,7 @@ describe('nerve with a configuration of BlaBlaCar', function () {
       { env: { HOME: '/home/of-nerve' } },
     )
     const hooks = async () => (await fileOf('hooks')).split('\n').map((line) => line.replace(`${directory}/`, ''))
-    await eventually(async () => assert.match((await onlyNode('/services/api')).data, /"weight":255/), 10_000)
+    await eventually(async () => assert.match((await onlyNode('/services/api')).data, /"weight":255/), 20_000)
     assert.deepEqual(await hooks(), ['before /home/of-nerve', ''], 'with the environment of nerve')
 
     const started = Date.now()
@@ -187,7 +187,7 @@ describe('nerve with a configuration of BlaBlaCar', function () {
     assert.equal(enabled.status, 200)
     await eventually(async () => assert.match((await onlyNode('/services/api')).data, /"available":true/))
     assert.equal((await put('/services/api/weight/7')).status, 200)
-    await eventually(async () => assert.match((await onlyNode('/services/api')).data, /"weight":7[,}]/), 5_000)
+    await eventually(async () => assert.match((await onlyNode('/services/api')).data, /"weight":7[,}]/), 20_000)
     assert.equal((await put('/services/nobody/disable')).status, 404)
     assert.equal((await put('/services/api/weight/256')).status, 400)
 
@@ -212,7 +212,7 @@ describe('nerve with a configuration of BlaBlaCar', function () {
     checks: [{type: tcp, checkIntervalInMilli: 20}]
     reporters: [{type: zookeeper, hosts: ['${zookeeper.hosts}'], path: /services/exposed, exposeOnUnavailable: true}]
 `)
-    const { data } = await eventually(() => onlyNode('/services/exposed'), 10_000)
+    const { data } = await eventually(() => onlyNode('/services/exposed'), 20_000)
     const told = JSON.parse(data) as Record<string, unknown>
     assert.deepEqual(Object.keys(told), ['available', 'unavailable_reason', 'host', 'port', 'name', 'weight'])
     assert.deepEqual([told['available'], told['weight']], [false, 0])
@@ -230,7 +230,7 @@ describe('nerve with a configuration of BlaBlaCar', function () {
     reporters: [{type: zookeeper, hosts: ['${zookeeper.hosts}'], path: /services/${name}, connectionTimeoutInMilli: 10000}]
 `
     await start(service('down', 'disableMinDurationInMilli: 800'))
-    await eventually(() => onlyNode('/services/down'), 10_000)
+    await eventually(() => onlyNode('/services/down'), 20_000)
     const stopping = Date.now()
     const stopped = nerve?.stop()
     await eventually(async () => assert.deepEqual(await nodes('/services/down'), []))

@@ -70,7 +70,7 @@ describe('nerve with check types of the user', function () {
       () => false,
     )
   const registered = (name: string, expected: boolean) =>
-    eventually(async () => assert.equal(await isRegistered(name), expected), 10_000)
+    eventually(async () => assert.equal(await isRegistered(name), expected), 20_000)
   const plugIn = () => join(directory, 'plug-ins/memcached.mjs')
 
   it('runs the shipped example: its reason, its options, and the registration that follows from them', async () => {
@@ -85,7 +85,7 @@ describe('nerve with check types of the user', function () {
   })
 
   it('runs the package nerve-watcher-<type> beside the file that refers to it', async () => {
-    await eventually(() => told('flagged', /ENOENT/), 10_000)
+    await eventually(() => told('flagged', /ENOENT/), 20_000)
     await writeFile(join(directory, 'flag'), '')
     await registered('flagged', true)
   })
@@ -100,7 +100,7 @@ describe('nerve with check types of the user', function () {
         .replace('throw new Error(`memcached is ${version},', 'throw new Error(`sorry, ${version} is')
         .replace('localeCompare(minimum', "localeCompare(minimum + '9'"),
     )
-    await eventually(() => told('cache', /sorry, 1\.10\.3 is/), 10_000)
+    await eventually(() => told('cache', /sorry, 1\.10\.3 is/), 20_000)
     await registered('cache', false)
     assert.ok((await nerve.metric('nerve_check_runs_total', 'service="flagged"')) > runs, 'its count went on')
     await writeFile(plugIn(), code)
@@ -111,14 +111,14 @@ describe('nerve with check types of the user', function () {
   it('an edit of a module that cannot be used changes nothing, until it is mended', async () => {
     const code = await readFile(plugIn(), 'utf8')
     await writeFile(plugIn(), code.replace('interface: 1', 'interface: 2'))
-    await eventually(async () => assert.equal(await nerve.metric('smartstack_config_valid'), 0), 10_000)
+    await eventually(async () => assert.equal(await nerve.metric('smartstack_config_valid'), 0), 20_000)
     assert.match(nerve.output, /cannot use .*memcached\.mjs: check\.interface: found 2, expected 1/)
     version = '1.5.22'
     await registered('cache', false)
     version = '1.10.3'
     await registered('cache', true)
     await writeFile(plugIn(), code)
-    await eventually(async () => assert.equal(await nerve.metric('smartstack_config_valid'), 1), 10_000)
+    await eventually(async () => assert.equal(await nerve.metric('smartstack_config_valid'), 1), 20_000)
   })
 
   it('a module whose prepare gives no check keeps nerve from starting, with the reason', async () => {

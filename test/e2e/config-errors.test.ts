@@ -148,9 +148,9 @@ describe('a live edit that cannot be used', function () {
 
   it('is found without a signal: the file is watched', async () => {
     await nerve.configure(nerveEdits[4]?.yaml ?? '')
-    await eventually(async () => assert.equal(await nerve.metric('smartstack_config_valid'), 0), 10_000)
+    await eventually(async () => assert.equal(await nerve.metric('smartstack_config_valid'), 0), 20_000)
     await nerve.configure(good)
-    await eventually(async () => assert.equal(await nerve.metric('smartstack_config_valid'), 1), 10_000)
+    await eventually(async () => assert.equal(await nerve.metric('smartstack_config_valid'), 1), 20_000)
   })
 
   it('a check whose files cannot be read is refused like any other bad edit', async () => {

@@ -69,7 +69,7 @@ for (const { dialect, names, write } of dialects) {
       const before = await reloads()
       await nerve.configure(write({ port, ...keys }))
       nerve.hup()
-      await eventually(async () => assert.equal(await reloads(), before + 1), 10_000)
+      await eventually(async () => assert.equal(await reloads(), before + 1), 20_000)
     }
 
     it('the level of the log takes effect at once, up and down', async () => {
@@ -108,7 +108,7 @@ for (const { dialect, names, write } of dialects) {
       const elsewhere = { port: await freePort(), host: '127.0.0.2' }
       await nerve.configure(write(elsewhere))
       nerve.hup()
-      await eventually(() => assert.equal(told().length, 1), 10_000)
+      await eventually(() => assert.equal(told().length, 1), 20_000)
       assert.deepEqual(
         [told()[0]?.level, told()[0]?.msg],
         ['warn', `takes effect when nerve is started again: ${names.host}, ${names.port}`],

@@ -73,7 +73,7 @@ describe('live edits touch only what they change', function () {
     nerve.hup()
     await eventually(async () => assert.equal((await paths()).length, 2))
     await rm(`${directory}/one.yaml`)
-    await eventually(async () => assert.equal((await paths()).length, 1), 10_000)
+    await eventually(async () => assert.equal((await paths()).length, 1), 20_000)
   })
 
   it('synapse: a changed option reloads HAProxy once, says why, and loses no request', async () => {
@@ -92,7 +92,7 @@ describe('live edits touch only what they change', function () {
     config.services.web.haproxy.listen.push('timeout server 7s')
     await synapse.configure(config)
     synapse.hup()
-    await eventually(async () => assert.equal((await haproxy()).reloads, before.reloads + 1), 10_000)
+    await eventually(async () => assert.equal((await haproxy()).reloads, before.reloads + 1), 20_000)
     await consistently(async () => assert.equal((await haproxy()).reloads, before.reloads + 1), 1_000, 100)
     running = false
     await client

@@ -223,7 +223,7 @@ describe('manual state of nerve', function () {
       eventually(async () => {
         const payload = JSON.parse(await readFile(report, 'utf8')) as { weight?: number }
         assert.equal(payload.weight, expected)
-      }, 10_000)
+      }, 20_000)
     assert.equal((await put('web', { weight: 7 })).status < 300, true)
     await weightIs(7)
     await crash()
@@ -372,7 +372,7 @@ describe('manual state of nerve', function () {
     nerve = await startNerve(top + services)
     const phases = async () =>
       (await nerve.state<{ services: { availability: { phase: string } }[] }>()).services[0]?.availability.phase
-    await eventually(async () => assert.equal(await phases(), 'warm'), 10_000)
+    await eventually(async () => assert.equal(await phases(), 'warm'), 20_000)
     for (const state of ['enabled', 'forced', 'enabled']) {
       await put('web', { state })
       assert.equal(await phases(), 'warm', state)

@@ -49,7 +49,7 @@ describe('nerve with several reporters', function () {
   const file = () => readFile(join(nerve.directory, 'run/web.json'), 'utf8')
 
   it('registers with all of them', async () => {
-    await eventually(async () => assert.equal((await znodes()).length, 1), 10_000)
+    await eventually(async () => assert.equal((await znodes()).length, 1), 20_000)
     await eventually(async () => assert.equal((await etcd.keys('/services/web'))[0]?.value, payload()))
     await eventually(async () => assert.equal(await file(), `${payload()}\n`))
     await eventually(() =>

@@ -54,9 +54,9 @@ describe('synapse is killed under load', function () {
   it('the next synapse still applies changes at run time', async () => {
     const before = await haproxy()
     two.healthy = false
-    await eventually(async () => assert.deepEqual(await answers(), ['one']), 10_000)
+    await eventually(async () => assert.deepEqual(await answers(), ['one']), 20_000)
     two.healthy = true
-    await eventually(async () => assert.deepEqual(await answers(), ['one', 'two']), 10_000)
+    await eventually(async () => assert.deepEqual(await answers(), ['one', 'two']), 20_000)
     assert.deepEqual([(await haproxy()).pid, (await haproxy()).reloads], [before.pid, before.reloads])
   })
 })

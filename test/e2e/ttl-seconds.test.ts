@@ -21,7 +21,7 @@ for (const extended of [false, true]) {
       const web = { host: '127.0.0.1', port: 8080, checks: [{ type: 'noop' }] }
       const registry = { zk_hosts: [zookeeper.hosts], zk_path: '/services/web', node_type, ttl_seconds: 1 }
       nerve = await startNerve({ instance_id: 'i-1', services: { web: { ...web, ...registry } } })
-      await eventually(() => znodes.onlyChild('/services/web'), 10_000)
+      await eventually(() => znodes.onlyChild('/services/web'), 20_000)
     }
     const stat = async () => {
       const { name } = await znodes.onlyChild('/services/web')
@@ -45,7 +45,7 @@ for (const extended of [false, true]) {
       const { name, version, ephemeralOwner } = await stat()
       assert.equal(ephemeralOwner, undefined)
       assert.match(name, /^i-1_\d{10}$/)
-      await eventually(async () => assert.ok((await stat()).version >= version + 3, 'not written again'), 15_000)
+      await eventually(async () => assert.ok((await stat()).version >= version + 3, 'not written again'), 30_000)
       assert.equal((await stat()).name, name)
       assert.equal((await znodes.onlyChild('/services/web')).data, '{"host":"127.0.0.1","port":8080,"name":"i-1"}')
       assert.equal(await nerve.stop(), 0)
@@ -56,7 +56,7 @@ for (const extended of [false, true]) {
       await start('persistent')
       const { name, czxid } = await stat()
       await znodes.session.delete(`/services/web/${name}`, never)
-      await eventually(async () => assert.notEqual((await stat()).czxid, czxid), 10_000)
+      await eventually(async () => assert.notEqual((await stat()).czxid, czxid), 20_000)
     })
 
     it('one whose nerve died is no longer written, and is taken over by the next nerve', async () => {
@@ -71,7 +71,7 @@ for (const extended of [false, true]) {
       await eventually(async () => {
         const now = await stat()
         assert.ok(now.version > version || now.czxid !== czxid, 'not written again')
-      }, 10_000)
+      }, 20_000)
     })
   })
 }
