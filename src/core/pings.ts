@@ -1,4 +1,4 @@
-import { type Clock, pause } from './clock.ts'
+import { type Clock, Pauses } from './clock.ts'
 import type { Task } from './tasks.ts'
 
 /** How a service is, as far as it is known without asking anybody. */
@@ -23,6 +23,7 @@ export function createPingTask(
   return {
     name: 'pings',
     async run(signal) {
+      const pauses = new Pauses(clock, signal)
       // When each was told last, and not when it is due: an edit changes that.
       let told: ReadonlyMap<string, number> = new Map()
       while (!signal.aborted) {
@@ -39,7 +40,7 @@ export function createPingTask(
           waitMs = Math.min(waitMs, at + pauseMs - now)
         }
         told = toldNow
-        await pause(clock, waitMs, signal)
+        await pauses.next(waitMs)
       }
     },
   }

@@ -1,7 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import { type Clock, pause } from '../core/clock.ts'
+import { type Clock, Pauses } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/log.ts'
 import type { Task } from '../core/tasks.ts'
@@ -75,8 +75,9 @@ export class HacheckSpool {
     return {
       name: 'hacheck spool',
       run: async (signal) => {
+        const pauses = new Pauses(this.#options.clock, signal)
         while (!signal.aborted) {
-          await pause(this.#options.clock, EVERY_MS, signal)
+          await pauses.next(EVERY_MS)
           if (!signal.aborted) await this.look()
         }
       },

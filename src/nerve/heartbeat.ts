@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises'
-import { type Clock, pause } from '../core/clock.ts'
+import { type Clock, Pauses } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
 import type { Logger } from '../core/log.ts'
 import type { Task } from '../core/tasks.ts'
@@ -15,6 +15,7 @@ export function createHeartbeatTask(path: () => string | undefined, clock: Clock
   return {
     name: 'heartbeat',
     async run(signal) {
+      const pauses = new Pauses(clock, signal)
       let failed: string | undefined
       while (!signal.aborted) {
         const file = path()
@@ -25,7 +26,7 @@ export function createHeartbeatTask(path: () => string | undefined, clock: Clock
           if (failed !== file) log.warn('cannot touch heartbeat_path', { path: file, reason: messageOf(error) })
           failed = file
         }
-        await pause(clock, EVERY_MS, signal)
+        await pauses.next(EVERY_MS)
       }
     },
   }

@@ -49,7 +49,7 @@ describe('ReconcileLoop', () => {
     loop.trigger()
     await settle()
     assert.deepEqual(passes, [0, 1000])
-    assert.equal(getEventListeners(stop.signal, 'abort').length, 1, 'only that of the settling wait')
+    assert.equal(getEventListeners(stop.signal, 'abort').length, 2, 'that of the settling wait, and one for all others')
     await end()
   })
 

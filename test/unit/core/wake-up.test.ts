@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { WakeUp } from '../../../src/core/wake-up.ts'
-import { FakeClock } from '../../harness/fake-clock.ts'
+import { FakeClock, settle } from '../../harness/fake-clock.ts'
 
 describe('WakeUp', () => {
   let clock: FakeClock
@@ -44,13 +44,33 @@ describe('WakeUp', () => {
     assert.equal(clock.pending, 0)
   })
 
-  it('WakeUp leaves no listener on the signal, however often it waits', async () => {
-    for (const end of [() => wakeUp.wake(), () => clock.advance(100)]) {
+  it('WakeUp listens to the signal once, however often it waits', async () => {
+    for (const end of [() => wakeUp.wake(), () => clock.advance(100), () => clock.advance(100)]) {
       const waiting = wait(100)
       await end()
       await waiting
-      assert.deepEqual(getEventListeners(stop.signal, 'abort'), [])
+      assert.equal(getEventListeners(stop.signal, 'abort').length, 1)
     }
+    const waiting = wait(100)
+    stop.abort()
+    await waiting
+  })
+
+  it('WakeUp obeys the signal of the present wait', async () => {
+    const first = wait(100)
+    await clock.advance(100)
+    await first
+    const other = new AbortController()
+    ended = false
+    const second = wakeUp.wait(clock, 100, other.signal).then(() => {
+      ended = true
+    })
+    stop.abort()
+    await settle()
+    assert.equal(ended, false)
+    other.abort()
+    await second
+    assert.equal(clock.pending, 0)
   })
 
   it('WakeUp does not wait for nothing, or after the end', async () => {

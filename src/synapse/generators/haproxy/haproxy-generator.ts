@@ -67,10 +67,7 @@ export class HaproxyGenerator implements Generator<HaproxyServiceOptions, Haprox
   #loadedText: FileText | undefined
   #loads = 0
 
-  /**
-   * @param orderSeed decides the order of server lines where the configuration does not.
-   * @param lookup resolves the host names of instances.
-   */
+  /** @param orderSeed decides the order of server lines where the file does not. @param lookup resolves host names. */
   constructor(context: GeneratorContext, options: HaproxyOptions, orderSeed: number, lookup: Lookup) {
     this.#context = context
     this.#options = options
