@@ -6,7 +6,7 @@ import { defineWatcher } from './watcher.ts'
 export const base = defineWatcher({
   type: 'base',
   description: 'Discovers nothing; the service uses its default_servers.',
-  options: z.object({}),
+  options: () => z.object({}),
   create: ({ clock }) => ({
     async run(publish, signal) {
       publish({ instances: [], eventAt: clock.now() })

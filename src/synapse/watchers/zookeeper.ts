@@ -11,40 +11,44 @@ import { type Discovery, defineWatcher, type WatcherContext } from './watcher.ts
 
 const RESYNC_MS = 300_000
 
-const options = z.object({
-  hosts: hosts(),
-  path: znodePath().describe('Parent of the registrations; created when missing.'),
-  decode: z
-    .discriminatedUnion('method', [
-      z.strictObject({ method: z.literal('nerve') }),
-      z.strictObject({
-        method: z.literal('serverset'),
-        endpoint_name: z.string().optional().describe('Use this additional endpoint instead of the service endpoint.'),
-      }),
-    ])
-    .default({ method: 'nerve' })
-    .describe("How registrations are written: nerve's JSON (default), or Finagle's serverset."),
-  generator_config_path: z
-    .union([z.literal('disabled'), znodePath()])
-    .optional()
-    .describe(
-      'Znode whose data may hold generator options for this service. Default: the path itself. `disabled`: read none.',
-    ),
-  discovery_jitter: durationMs
-    .optional()
-    .describe("Accepted for Airbnb's files. Not needed: only what changed is read, and bursts are merged."),
-  retry_policy: z
-    .record(z.string(), z.unknown())
-    .optional()
-    .describe(
-      "Accepted for Airbnb's files. Not needed: every read is retried with a growing delay for as long as it takes.",
-    ),
-  session_timeout: sessionTimeoutMs(),
-  digest: digest().optional(),
-  tls: tls().optional(),
-})
+const options = () =>
+  z.object({
+    hosts: hosts(),
+    path: znodePath().describe('Parent of the registrations; created when missing.'),
+    decode: z
+      .discriminatedUnion('method', [
+        z.strictObject({ method: z.literal('nerve') }),
+        z.strictObject({
+          method: z.literal('serverset'),
+          endpoint_name: z
+            .string()
+            .optional()
+            .describe('Use this additional endpoint instead of the service endpoint.'),
+        }),
+      ])
+      .default({ method: 'nerve' })
+      .describe("How registrations are written: nerve's JSON (default), or Finagle's serverset."),
+    generator_config_path: z
+      .union([z.literal('disabled'), znodePath()])
+      .optional()
+      .describe(
+        'Znode whose data may hold generator options for this service. Default: the path itself. `disabled`: read none.',
+      ),
+    discovery_jitter: durationMs
+      .optional()
+      .describe("Accepted for Airbnb's files. Not needed: only what changed is read, and bursts are merged."),
+    retry_policy: z
+      .record(z.string(), z.unknown())
+      .optional()
+      .describe(
+        "Accepted for Airbnb's files. Not needed: every read is retried with a growing delay for as long as it takes.",
+      ),
+    session_timeout: sessionTimeoutMs(),
+    digest: digest().optional(),
+    tls: tls().optional(),
+  })
 
-type Options = z.output<typeof options>
+type Options = z.output<ReturnType<typeof options>>
 
 /** Watches the children of a znode: one registration each, as nerve writes them. */
 export const zookeeper = defineWatcher({

@@ -47,7 +47,7 @@ describe('Service', () => {
     const told = defineWatcher({
       type: 'told',
       description: 'Finds what the test says.',
-      options: z.object({ path: z.string() }),
+      options: () => z.object({ path: z.string() }),
       create: () => ({
         run: (found, signal) => {
           publish = (discovery) => found({ ...discovery, eventAt: 0 })
