@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 
-/** Where nothing that is well known listens, up to what any system keeps for itself. */
-const LOWEST = 10_000
+/** Where nothing that is well known listens, above 10080, which `fetch` refuses, up to what any system keeps for itself. */
+const LOWEST = 10_100
 const HIGHEST = 65_535
 /** As many test processes may run at the same time, each with a share of the ports of its own. */
 const SHARES = 8
