@@ -1,10 +1,25 @@
 import * as z from 'zod'
 import type { Registry } from '../registry.ts'
+import { weakMemo } from '../weak-memo.ts'
 
 interface Plugin {
   readonly type: string
   readonly description: string
   readonly options: z.ZodObject
+}
+
+/**
+ * A plug-in whose schema is made when a configuration is read and then forgotten: those of all types would be a good part of
+ * an idle nerve.
+ */
+export function withWeakOptions<P extends { options(): z.ZodObject }>(plugin: P) {
+  const options = weakMemo(plugin.options)
+  return {
+    ...plugin,
+    get options() {
+      return options()
+    },
+  }
 }
 
 /** How the plug-ins of one kind are written in a configuration. */

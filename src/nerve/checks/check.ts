@@ -1,7 +1,7 @@
 import type * as z from 'zod'
 import type { Clock } from '../../core/clock.ts'
+import { withWeakOptions } from '../../core/config/plugin-options.ts'
 import type { Logger } from '../../core/log.ts'
-import { weakMemo } from '../../core/weak-memo.ts'
 
 /** Where a check is aimed. */
 export interface Target {
@@ -53,24 +53,12 @@ export interface CheckType<Options = unknown> {
   prepare(context: CheckContext, options: Options): Promise<Check>
 }
 
-/**
- * Gives a check type its option types from its schema, which is made when a configuration is read and then forgotten: those of
- * all types would be a good part of an idle nerve.
- */
+/** Gives a check type its option types from its schema, which is made when a configuration is read and then forgotten. */
 export function defineCheck<Shape extends z.ZodRawShape>(check: {
   readonly type: string
   readonly description: string
   options(): z.ZodObject<Shape>
   prepare(context: CheckContext, options: z.output<z.ZodObject<Shape>>): Promise<Check>
 }): CheckType {
-  const { type, description, prepare } = check
-  const options = weakMemo(check.options)
-  return {
-    type,
-    description,
-    prepare: prepare as CheckType['prepare'],
-    get options() {
-      return options()
-    },
-  }
+  return withWeakOptions(check) as unknown as CheckType
 }

@@ -1,11 +1,11 @@
 import { isDeepStrictEqual } from 'node:util'
 import type * as z from 'zod'
 import type { Clock } from '../../core/clock.ts'
+import { withWeakOptions } from '../../core/config/plugin-options.ts'
 import type { Logger } from '../../core/log.ts'
 import type { Metrics } from '../../core/metrics.ts'
 import type { ReconcileResult } from '../../core/reconcile-loop.ts'
 import type { InstancePayload } from '../../core/service-instance.ts'
-import { weakMemo } from '../../core/weak-memo.ts'
 import type { SessionPool } from '../../zookeeper/zookeeper.ts'
 
 /** What the registry shall say of a service. */
@@ -105,14 +105,5 @@ export function defineReporter<Shape extends z.ZodRawShape>(reporter: {
   options(): z.ZodObject<Shape>
   create(context: ReporterContext, options: z.output<z.ZodObject<Shape>>): Reporter
 }): ReporterType {
-  const { type, description, create } = reporter
-  const options = weakMemo(reporter.options)
-  return {
-    type,
-    description,
-    create: create as ReporterType['create'],
-    get options() {
-      return options()
-    },
-  }
+  return withWeakOptions(reporter) as unknown as ReporterType
 }

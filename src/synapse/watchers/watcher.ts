@@ -1,9 +1,9 @@
 import type * as z from 'zod'
 import type { Clock } from '../../core/clock.ts'
+import { withWeakOptions } from '../../core/config/plugin-options.ts'
 import type { Logger } from '../../core/log.ts'
 import type { Metrics } from '../../core/metrics.ts'
 import type { Json, ServiceInstance } from '../../core/service-instance.ts'
-import { weakMemo } from '../../core/weak-memo.ts'
 import type { SessionPool } from '../../zookeeper/zookeeper.ts'
 
 /** A complete answer of the registry. Silence is no answer: a watcher that cannot read publishes nothing. */
@@ -50,21 +50,12 @@ export interface WatcherType<Options = unknown> {
   create(context: WatcherContext, options: Options): Watcher
 }
 
-/** Gives a watcher type its option types from its schema, which is made when a configuration is read. */
+/** Gives a watcher type its option types from its schema, which is made when a configuration is read and then forgotten. */
 export function defineWatcher<Shape extends z.ZodRawShape>(watcher: {
   readonly type: string
   readonly description: string
   options(): z.ZodObject<Shape>
   create(context: WatcherContext, options: z.output<z.ZodObject<Shape>>): Watcher
 }): WatcherType {
-  const { type, description, create } = watcher
-  const options = weakMemo(watcher.options)
-  return {
-    type,
-    description,
-    create: create as WatcherType['create'],
-    get options() {
-      return options()
-    },
-  }
+  return withWeakOptions(watcher) as unknown as WatcherType
 }
